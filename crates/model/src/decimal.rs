@@ -101,7 +101,7 @@ pub fn format(value: i128, scale: u32, least: u32) -> String {
     let _ = write!(text, "{}", magnitude / unit);
     let mut fraction = magnitude % unit;
     let mut digits = scale;
-    while digits > least && fraction % 10 == 0 {
+    while digits > least && fraction.is_multiple_of(10) {
         fraction /= 10;
         digits -= 1;
     }

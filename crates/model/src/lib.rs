@@ -8,5 +8,8 @@
 pub mod calendar;
 pub mod date;
 pub mod decimal;
+pub mod expression;
+pub mod frame;
+pub mod kpi;
 pub mod segment;
 pub mod table;

@@ -1,0 +1,251 @@
+//! What becomes of the rows of one bucket: new, changed, the same, superseded or gone.
+//!
+//! Works on hashes and addresses only; no row is copied here. Within the incoming rows the newest
+//! `modified_at` wins, then the last in file order; against the stored row see [`Merged`].
+//! `gather.rs` compares and later builds the columns, `upsert.rs` writes the result.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::Int64Type;
+
+use crate::chunk::{Chunk, Layout};
+use crate::gather::{Gather, Place};
+use crate::{LakeError, UpsertCounts};
+
+/// Which rows a bucket has after the merge.
+pub(crate) struct Merged {
+    pub counts: UpsertCounts,
+    /// All rows, sorted by business date and key.
+    pub rows: Vec<Place>,
+    /// Stored row and the incoming row that replaced it.
+    pub updated: Vec<(Place, Place)>,
+    /// Per source system: live rows stored, and those absent from a full export.
+    pub live: BTreeMap<String, (u64, u64)>,
+}
+
+impl Merged {
+    pub(crate) fn is_changed(&self) -> bool {
+        self.counts.inserted + self.counts.updated + self.counts.deleted > 0
+    }
+}
+
+/// Stands for an unknown time; a plain integer keeps entries small, which sorting repays.
+const NEVER: i64 = i64::MIN;
+
+/// A row's key and age. The order of the fields makes the winner of a key its last entry.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    hash: u128,
+    /// [`NEVER`] sorts first: a row without a time is older than any with one.
+    modified: i64,
+    place: Place,
+}
+
+/// Source systems of a full export; rows of theirs that did not come are gone.
+pub(crate) type FullSources<'a> = Option<&'a std::collections::BTreeSet<String>>;
+
+/// Merges the chunks of a bucket; the first `stored` chunks are the stored rows.
+pub(crate) fn merge(
+    layout: &Layout,
+    chunks: &[Chunk],
+    stored: usize,
+    gather: &Gather<'_>,
+    full: FullSources<'_>,
+) -> Result<Merged, LakeError> {
+    let old = entries(layout, chunks, 0..stored)?;
+    if let Some(pair) = old.windows(2).find(|pair| pair[0].hash == pair[1].hash) {
+        let key = gather.text(layout.key, pair[0].place).unwrap_or_default();
+        let reason = format!("two stored rows have the key {key:?}");
+        return Err(LakeError::damaged(std::path::Path::new(layout.table.name), reason));
+    }
+    let mut new = entries(layout, chunks, stored..chunks.len())?;
+    let before = new.len();
+    keep_winners(&mut new);
+    let mut merged = Merged {
+        counts: UpsertCounts { duplicate: (before - new.len()) as u64, ..UpsertCounts::default() },
+        rows: Vec::with_capacity(old.len() + new.len()),
+        updated: Vec::new(),
+        live: BTreeMap::new(),
+    };
+    let mut pairs = Vec::new();
+    let (mut left, mut right) = (0, 0);
+    while left < old.len() || right < new.len() {
+        let order = match (old.get(left), new.get(right)) {
+            (Some(old), Some(new)) => old.hash.cmp(&new.hash),
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, _) => std::cmp::Ordering::Greater,
+        };
+        match order {
+            std::cmp::Ordering::Less => {
+                merged.keep_absent(layout, gather, full, old[left].place);
+                left += 1;
+            }
+            std::cmp::Ordering::Greater => {
+                merged.counts.inserted += 1;
+                merged.rows.push(new[right].place);
+                right += 1;
+            }
+            std::cmp::Ordering::Equal => {
+                merged.count_live(layout, gather, full, old[left].place, false);
+                pairs.push((old[left], new[right]));
+                left += 1;
+                right += 1;
+            }
+        }
+    }
+    merged.settle_pairs(layout, gather, &pairs);
+    if merged.is_changed() {
+        sort(layout, chunks, gather, &mut merged.rows);
+    }
+    Ok(merged)
+}
+
+impl Merged {
+    /// A stored row that did not come: it stays, marked as deleted if the export was full.
+    fn keep_absent(&mut self, layout: &Layout, gather: &Gather<'_>, full: FullSources<'_>, place: Place) {
+        let vanishes = self.count_live(layout, gather, full, place, true);
+        self.counts.deleted += u64::from(vanishes);
+        self.rows.push(if vanishes { place.gone() } else { place });
+    }
+
+    /// Counts a stored row of a full export; says whether it is live and belongs to it.
+    fn count_live(
+        &mut self,
+        layout: &Layout,
+        gather: &Gather<'_>,
+        full: FullSources<'_>,
+        place: Place,
+        absent: bool,
+    ) -> bool {
+        let Some(sources) = full else { return false };
+        if gather.truth(layout.deleted, place) {
+            return false;
+        }
+        let Some(source) = gather.text(layout.source, place).filter(|source| sources.contains(*source)) else {
+            return false;
+        };
+        let counts = match self.live.get_mut(source) {
+            Some(counts) => counts,
+            None => self.live.entry(source.to_owned()).or_default(),
+        };
+        counts.0 += 1;
+        counts.1 += u64::from(absent);
+        true
+    }
+
+    /// Decides between the stored row and the incoming one of the same key.
+    fn settle_pairs(&mut self, layout: &Layout, gather: &Gather<'_>, pairs: &[(Entry, Entry)]) {
+        let mut same = vec![true; pairs.len()];
+        // Column by column, so that the parts of a column stay in the processor's cache.
+        for column in &layout.compared {
+            for (same, (old, new)) in same.iter_mut().zip(pairs) {
+                *same = *same && gather.same(*column, old.place, new.place);
+            }
+        }
+        for (same, (old, new)) in same.into_iter().zip(pairs) {
+            let is_stale = new.modified != NEVER && old.modified > new.modified;
+            if same {
+                self.counts.unchanged += 1;
+                self.rows.push(old.place);
+            } else if is_stale {
+                self.counts.duplicate += 1;
+                self.rows.push(old.place);
+            } else {
+                self.counts.updated += 1;
+                self.rows.push(new.place);
+                self.updated.push((old.place, new.place));
+            }
+        }
+    }
+}
+
+fn entries(layout: &Layout, chunks: &[Chunk], range: std::ops::Range<usize>) -> Result<Vec<Entry>, LakeError> {
+    let mut entries = Vec::with_capacity(chunks[range.clone()].iter().map(|chunk| chunk.rows).sum());
+    for index in range {
+        let chunk = &chunks[index];
+        let hashes = chunk.key_hashes(layout)?;
+        let modified =
+            chunk.columns[layout.modified].as_ref().and_then(|column| column.as_primitive_opt::<Int64Type>());
+        for (row, hash) in hashes.into_iter().enumerate() {
+            let modified = modified.filter(|times| times.is_valid(row)).map_or(NEVER, |times| times.value(row));
+            entries.push(Entry { hash, modified, place: Place::new(index, row) });
+        }
+    }
+    entries.sort_unstable();
+    Ok(entries)
+}
+
+/// Keeps the last entry of every key: the newest one, and the last in file order of those.
+fn keep_winners(entries: &mut Vec<Entry>) {
+    let mut kept = 0;
+    for index in 0..entries.len() {
+        if entries.get(index + 1).is_some_and(|next| next.hash == entries[index].hash) {
+            continue;
+        }
+        entries[kept] = entries[index];
+        kept += 1;
+    }
+    entries.truncate(kept);
+}
+
+/// Sorts by (business date, nulls last; key; source system).
+fn sort(layout: &Layout, chunks: &[Chunk], gather: &Gather<'_>, rows: &mut Vec<Place>) {
+    in_storage_order(chunks, rows);
+    let skip = common_prefix(layout, gather, rows);
+    let mut keyed: Vec<(u128, Place)> =
+        rows.iter().map(|place| (sort_key(layout, gather, *place, skip), *place)).collect();
+    keyed.sort_unstable_by(|(left, left_place), (right, right_place)| {
+        left.cmp(right).then_with(|| {
+            // The short key holds twelve bytes; the whole texts decide what it leaves open.
+            let texts = |column: usize| (gather.text(column, *left_place), gather.text(column, *right_place));
+            let (left_key, right_key) = texts(layout.key);
+            left_key.cmp(&right_key).then_with(|| {
+                let (left_source, right_source) = texts(layout.source);
+                left_source.cmp(&right_source)
+            })
+        })
+    });
+    rows.clear();
+    rows.extend(keyed.into_iter().map(|(_, place)| place));
+}
+
+/// Rows arrive in the order of their hashes; brought back to the order of the chunks, their keys
+/// and dates are read in sequence.
+fn in_storage_order(chunks: &[Chunk], rows: &mut Vec<Place>) {
+    let mut kept: Vec<Vec<Option<Place>>> = chunks.iter().map(|chunk| vec![None; chunk.rows]).collect();
+    for place in rows.iter() {
+        kept[place.chunk()][place.row()] = Some(*place);
+    }
+    rows.clear();
+    rows.extend(kept.into_iter().flatten().flatten());
+}
+
+/// Business date in the high 32 bits, then the first twelve bytes of the key after the common prefix.
+fn sort_key(layout: &Layout, gather: &Gather<'_>, place: Place, skip: usize) -> u128 {
+    let date = layout.date.and_then(|column| gather.small(column, place));
+    // Flipping the sign bit makes signed days sort as unsigned ones; the largest value is left to null.
+    let date = date.map_or(u32::MAX, |days| (days.cast_unsigned() ^ 0x8000_0000).min(u32::MAX - 1));
+    let key = gather.text(layout.key, place).unwrap_or_default().as_bytes();
+    let tail = key.get(skip..).unwrap_or_default();
+    let mut bytes = [0u8; 16];
+    bytes[..4].copy_from_slice(&date.to_be_bytes());
+    let count = tail.len().min(12);
+    bytes[4..4 + count].copy_from_slice(&tail[..count]);
+    u128::from_be_bytes(bytes)
+}
+
+/// Bytes that all keys begin with: identifiers of one system often differ at the end only.
+fn common_prefix(layout: &Layout, gather: &Gather<'_>, rows: &[Place]) -> usize {
+    let Some(first) = rows.first().and_then(|place| gather.text(layout.key, *place)) else { return 0 };
+    let mut shared = first.as_bytes();
+    for place in rows {
+        let key = gather.text(layout.key, *place).unwrap_or_default().as_bytes();
+        let same = shared.iter().zip(key).take_while(|(left, right)| left == right).count();
+        shared = &shared[..same];
+        if shared.is_empty() {
+            break;
+        }
+    }
+    shared.len()
+}

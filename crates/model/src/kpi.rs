@@ -1,0 +1,330 @@
+//! What a KPI is: the shape of the definition files in `crates/query/kpis`.
+//!
+//! A definition is data. It names tables, date columns, measures and rules, and carries its own
+//! documentation; nothing in it names an engine. A missing field is an error, an unknown one
+//! too. Reading the files, checking them against the tables and running them is the business of
+//! `dealframe-query`.
+
+use serde::{Deserialize, Serialize};
+
+/// One KPI. Field names are those of the YAML files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    /// Lower-case words joined by `_`; equals the file name.
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+    /// Folder the file lies in: revenue, leads, pipeline, customers, cost, satisfaction or activity.
+    pub family: String,
+    pub unit: Unit,
+    /// Whether a higher value is better.
+    pub better: Better,
+    /// Readings of the same idea share a concept; `--variants` prints them side by side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concept: Option<String>,
+    pub compute: Compute,
+    /// What the KPI measures, in one or two sentences.
+    pub what: String,
+    /// The formula in words.
+    pub formula: String,
+    /// Why anybody looks at it.
+    pub why: String,
+    /// Which rows count, and by which date.
+    pub population: String,
+    /// What it does not say, and where it misleads.
+    pub caveats: String,
+    /// A worked example with figures.
+    pub example: String,
+    /// Identifiers in the KPI inventory.
+    pub inventory: Vec<String>,
+    /// Other KPIs worth reading beside this one.
+    pub related: Vec<String>,
+}
+
+/// What a value counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// An amount in a currency; the result names the currency.
+    Money,
+    Count,
+    /// A fraction: 0.25 is 25 %.
+    Ratio,
+    Days,
+    Hours,
+    Minutes,
+    Seconds,
+    Months,
+    /// A number with no unit of its own: a score, an index, sales per head.
+    Number,
+}
+
+impl Unit {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Money => "money",
+            Self::Count => "count",
+            Self::Ratio => "ratio",
+            Self::Days => "days",
+            Self::Hours => "hours",
+            Self::Minutes => "minutes",
+            Self::Seconds => "seconds",
+            Self::Months => "months",
+            Self::Number => "number",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Better {
+    Higher,
+    Lower,
+    Neither,
+}
+
+/// How the value comes about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Compute {
+    /// What happened in the period.
+    Flow { measure: Measure },
+    /// One part over another; null when the denominator is 0.
+    Ratio {
+        numerator: Part,
+        denominator: Part,
+        /// Multiplies the quotient, e.g. 100 for a score in points.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        factor: i64,
+    },
+    /// What stands at the end of the period.
+    Stock { stock: Stock },
+    /// A sum of parts, e.g. revenue less cost.
+    Total { part: Part },
+    /// Another KPI against itself: over time, or against its total.
+    Derived(Derived),
+    /// Arithmetic on the values of other KPIs: names, numbers, `+ - * /` and brackets.
+    Formula { formula: String },
+    /// Customers seen in one period and again in the next.
+    Retention { retention: Retention },
+    /// Movements of recurring revenue: new, expansion, contraction, churn, reactivation, or their sum.
+    Recurring { movement: Movement },
+    /// Actual against target, over the targets of one metric.
+    Attainment { metric: String, actual: String, show: AttainmentShow },
+}
+
+impl Compute {
+    /// The name of the kind, as in the files.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Flow { .. } => "flow",
+            Self::Ratio { .. } => "ratio",
+            Self::Stock { .. } => "stock",
+            Self::Total { .. } => "total",
+            Self::Derived(_) => "derived",
+            Self::Formula { .. } => "formula",
+            Self::Retention { .. } => "retention",
+            Self::Recurring { .. } => "recurring",
+            Self::Attainment { .. } => "attainment",
+        }
+    }
+}
+
+fn one() -> i64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_one(factor: &i64) -> bool {
+    *factor == 1
+}
+
+/// A part of a ratio: one term, or several that are added up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Part {
+    One(Box<Term>),
+    Sum(Vec<Term>),
+}
+
+impl Part {
+    pub fn terms(&self) -> &[Term] {
+        match self {
+            Self::One(term) => std::slice::from_ref(term),
+            Self::Sum(terms) => terms,
+        }
+    }
+}
+
+/// One addend of a part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Term {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measure: Option<Measure>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock: Option<Stock>,
+    /// The value of another KPI of kind flow or stock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kpi: Option<String>,
+    /// For a stock: at the start or at the end of the period.
+    #[serde(default)]
+    pub at: At,
+    /// Subtract instead of adding.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub minus: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum At {
+    Start,
+    #[default]
+    End,
+}
+
+/// An aggregate over the rows of a table that fall into the period by one date column.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measure {
+    pub table: String,
+    /// Date column that puts a row into a period.
+    pub date: String,
+    pub aggregate: Aggregate,
+    /// What is aggregated; not for `count`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// Rows that count.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// The value where no row counts.
+    #[serde(default)]
+    pub empty: Empty,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aggregate {
+    /// Rows; with `of`, rows where it is not null.
+    Count,
+    Sum,
+    /// Distinct values, null not counted.
+    CountDistinct,
+    /// Exact, between the two middle values where their number is even.
+    Median,
+    /// Exact 90th percentile with linear interpolation.
+    P90,
+}
+
+/// The value of an aggregate over no rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Empty {
+    #[default]
+    Zero,
+    Null,
+}
+
+/// What is there at a point in time: rows that have started and have not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stock {
+    pub table: String,
+    /// Date column from which a row counts.
+    pub from: String,
+    /// Date column from which a row no longer counts; null there means that it still does.
+    pub until: String,
+    pub aggregate: Aggregate,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+}
+
+/// A KPI made from another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Derived {
+    /// Id of the KPI it is made from.
+    pub of: String,
+    #[serde(flatten)]
+    pub operation: Operation,
+}
+
+/// What `derived` does with another KPI.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "operation", deny_unknown_fields)]
+pub enum Operation {
+    /// (value - base) / base.
+    Growth { base: Base },
+    /// Value / the sum over all values of the segments, in the same period.
+    Share {
+        /// Segment to show when the query names none.
+        segment: String,
+    },
+    /// Sum from the start of the year (or of all time) to the end of the period.
+    Cumulative { reset: Reset },
+    /// Mean of the last periods.
+    MovingAverage { periods: u32 },
+    /// The KPI itself, broken down by a segment when the query names none.
+    By { segment: String },
+    /// Value / the mean of the values of its year: above 1 in strong periods.
+    SeasonalIndex,
+    /// Least-squares slope over the last periods, per period.
+    Trend { periods: u32 },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Base {
+    Previous,
+    YearAgo,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reset {
+    Never,
+    Year,
+    FiscalYear,
+}
+
+/// Identity-based retention: of the customers of the period before, those seen again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    pub table: String,
+    pub date: String,
+    /// Who is recognised again.
+    pub key: String,
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// Share that came back, or share that did not.
+    pub show: RetentionShow,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetentionShow {
+    Retained,
+    Lost,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Movement {
+    New,
+    Expansion,
+    Contraction,
+    Churn,
+    Reactivation,
+    Net,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttainmentShow {
+    Target,
+    Rate,
+    Gap,
+}

@@ -1,0 +1,338 @@
+//! The engine: one lake, one state of it, and every question about it.
+//!
+//! A run takes all its requests together: it walks their definitions once to collect asks, has
+//! the planner share passes among them, and walks them again to read the cubes. Nothing here
+//! reads a clock or depends on the number of threads.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use dealframe_lake::{At, Lake};
+use dealframe_model::calendar::{Calendar, Grain};
+use dealframe_model::date;
+use dealframe_model::expression::Expression;
+use dealframe_model::frame::Frame;
+use dealframe_model::kpi::{Base, Compute, Derived, Operation};
+use hashbrown::HashSet;
+
+use crate::catalogue::Catalogue;
+use crate::cube::MAX_SEGMENTS;
+use crate::error::QueryError;
+use crate::evaluate::leaf::unit_of;
+use crate::evaluate::money::Rates;
+use crate::evaluate::space::Space;
+use crate::evaluate::table::{Column, Comparison, Layout};
+use crate::evaluate::{Question, Series, Source, Walk, kinds};
+use crate::facts::anchor;
+use crate::parse;
+use crate::plan::{Ask, Cubes, Facts, Plan};
+use crate::request::{Request, Settings};
+
+/// Answers questions about one state of one lake.
+pub struct Engine {
+    pub(crate) facts: Facts,
+    catalogue: Catalogue,
+    settings: Settings,
+    as_of: Option<i32>,
+    /// Set when the as-of day lies before the newest business date.
+    rewind_to: Option<i32>,
+}
+
+/// A request with its names resolved.
+struct Prepared<'a> {
+    request: &'a Request,
+    by: Vec<String>,
+    grains: Vec<Grain>,
+    filter: Option<Expression>,
+    filter_text: String,
+}
+
+impl Engine {
+    /// Opens a lake.
+    ///
+    /// # Errors
+    /// When there is no lake, or the user's definitions are wrong.
+    pub fn open(lake: &Path, settings: Settings) -> Result<Self, QueryError> {
+        let at = settings.lake_sequence.map_or(At::Latest, At::Sequence);
+        let lake = Lake::open_at(lake, at)?;
+        let catalogue = Catalogue::load(settings.kpis.as_deref())?;
+        let anchor = anchor::cached(&lake)?;
+        let as_of = settings.as_of.or(anchor);
+        let rewind_to = settings.as_of.filter(|day| anchor.is_some_and(|anchor| *day < anchor));
+        Ok(Self { facts: Facts::new(lake, anchor), catalogue, settings, as_of, rewind_to })
+    }
+
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// "Now": the day asked for, else the newest business date in the lake.
+    pub fn as_of(&self) -> Option<i32> {
+        self.as_of
+    }
+
+    pub fn calendar(&self) -> &Calendar {
+        &self.settings.calendar
+    }
+
+    pub fn lake_sequence(&self) -> u64 {
+        self.facts.lake.sequence()
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn lake(&self) -> &Lake {
+        &self.facts.lake
+    }
+
+    /// Answers several requests by one shared plan; frames come in the order of the requests.
+    ///
+    /// # Errors
+    /// When a name is unknown, currencies would be mixed, or the data cannot be read.
+    pub fn run(&self, requests: &[Request]) -> Result<Vec<Frame>, QueryError> {
+        let prepared = requests.iter().map(|request| self.prepare(request)).collect::<Result<Vec<_>, _>>()?;
+        let cubes = self.plan(&prepared)?.run(&self.facts, self.rewind_to, &self.settings.calendar, false)?;
+        prepared.iter().map(|prepared| self.answer(prepared, &cubes)).collect()
+    }
+
+    /// Describes how requests would be answered: nodes, what is rolled up from them, what they read, how long they took.
+    ///
+    /// # Errors
+    /// As [`Engine::run`].
+    pub fn explain(&self, requests: &[Request]) -> Result<String, QueryError> {
+        let started = std::time::Instant::now();
+        let prepared = requests.iter().map(|request| self.prepare(request)).collect::<Result<Vec<_>, _>>()?;
+        let plan = self.plan(&prepared)?;
+        let planning = started.elapsed();
+        let mut text = String::new();
+        let _ = writeln!(
+            text,
+            "{} nodes answer {} asks; planned in {:.1} ms",
+            plan.nodes.len(),
+            plan.places.len(),
+            planning.as_secs_f64() * 1e3
+        );
+        let mut descriptions = Vec::new();
+        for node in &plan.nodes {
+            descriptions.push(crate::explain::describe(node, &self.facts)?);
+        }
+        let cubes = plan.run(&self.facts, self.rewind_to, &self.settings.calendar, true)?;
+        for (position, (description, (report, cube))) in
+            descriptions.iter().zip(cubes.reports.iter().zip(&cubes.cubes)).enumerate()
+        {
+            let _ = writeln!(text, "\nnode {}: {description}", position + 1);
+            let _ = writeln!(text, "  groups: {}   time: {:.1} ms", cube.groups, report.seconds * 1e3);
+            for line in report.plan.lines() {
+                let _ = writeln!(text, "    {line}");
+            }
+        }
+        Ok(text)
+    }
+
+    fn prepare<'a>(&self, request: &'a Request) -> Result<Prepared<'a>, QueryError> {
+        let mut by = request.by.clone();
+        // A breakdown brings its segment along, so that `loss_reasons` alone means what it says.
+        if by.is_empty() {
+            for id in &request.kpis {
+                if let Compute::Derived(Derived {
+                    operation: Operation::By { segment } | Operation::Share { segment },
+                    ..
+                }) = &self.catalogue.get(id)?.compute
+                    && !by.contains(segment)
+                {
+                    by.push(segment.clone());
+                }
+            }
+        }
+        by.dedup();
+        if by.len() > MAX_SEGMENTS - 2 {
+            return Err(QueryError::TooManyKeys { segments: by.join(", ") });
+        }
+        let grains = if request.grains.is_empty() { vec![Grain::All] } else { request.grains.clone() };
+        let filter_text = request.filters.join(" and ");
+        let filter = request
+            .filters
+            .iter()
+            .map(|text| parse::expression(text))
+            .try_fold(None, |all, one| one.map(|one| Expression::and(all, Some(one))))?;
+        Ok(Prepared { request, by, grains, filter, filter_text })
+    }
+
+    /// The question of a KPI at a grain: the range, cut off at the as-of day, and as far back as the KPI looks.
+    fn question(&self, prepared: &Prepared<'_>, id: &str, grain: Grain) -> Result<(Question, Question), QueryError> {
+        let request = prepared.request;
+        let calendar = &self.settings.calendar;
+        let cap = self.as_of.map(|day| day + 1);
+        let to = match (request.to, cap) {
+            (Some(to), Some(cap)) => Some(to.min(cap)),
+            (to, cap) => to.or(cap),
+        };
+        let shown = Question {
+            by: prepared.by.clone(),
+            grain,
+            unit: unit_of(calendar, &prepared.grains),
+            from: request.from,
+            to,
+            filter: prepared.filter.clone(),
+            filter_text: prepared.filter_text.clone(),
+        };
+        let mut back = kinds::lookback(&self.catalogue, id, grain)?;
+        if grain != Grain::All {
+            back = back.max(match request.compare {
+                Some(Base::Previous) => 1,
+                Some(Base::YearAgo) => (calendar.index(grain, 400_000) - calendar.index(grain, 400_000 - 366)).max(1),
+                None => 0,
+            });
+        }
+        let mut asked = shown.clone();
+        if let (Some(from), true) = (request.from, back > 0) {
+            asked.from = if back > 10_000 {
+                None
+            } else {
+                Some(calendar.start(grain, calendar.index(grain, from).saturating_sub(back)))
+            };
+        }
+        Ok((shown, asked))
+    }
+
+    /// For grain `all`, the range before or a year before, of the same length.
+    fn shifted(&self, question: &Question, base: Base) -> Option<Question> {
+        let (from, to) = (question.from?, question.to?);
+        let (from, to) = match base {
+            Base::Previous => (from - (to - from), from),
+            Base::YearAgo => (date::add_months(from, -12), date::add_months(to, -12)),
+        };
+        Some(Question { from: Some(from), to: Some(to), ..question.clone() })
+    }
+
+    fn plan(&self, prepared: &[Prepared<'_>]) -> Result<Plan, QueryError> {
+        let mut asks: Vec<Ask> = Vec::new();
+        let mut known: HashSet<Ask> = HashSet::new();
+        let mut notes = Vec::new();
+        for one in prepared {
+            let (mut space, mut rates) = (Space::default(), Rates::default());
+            for id in &one.request.kpis {
+                for grain in &one.grains {
+                    let mut found = Vec::new();
+                    let (shown, asked) = self.question(one, id, *grain)?;
+                    let mut questions = vec![asked];
+                    if one.request.top.is_some() {
+                        questions.push(Question { grain: Grain::All, ..shown.clone() });
+                    }
+                    if let (Some(base), Grain::All) = (one.request.compare, *grain) {
+                        questions.extend(self.shifted(&shown, base));
+                    }
+                    for question in questions {
+                        let source = Source::Collect(&mut found);
+                        let mut walk = self.walk(source, &mut space, &mut rates, &mut notes);
+                        walk.kpi(id, &question)?;
+                    }
+                    for ask in found {
+                        if known.insert(ask.clone()) {
+                            asks.push(ask);
+                        }
+                    }
+                }
+            }
+        }
+        Plan::new(&asks, &self.facts)
+    }
+
+    fn walk<'w>(
+        &'w self,
+        source: Source<'w>,
+        space: &'w mut Space,
+        rates: &'w mut Rates,
+        notes: &'w mut Vec<String>,
+    ) -> Walk<'w> {
+        Walk {
+            facts: &self.facts,
+            catalogue: &self.catalogue,
+            calendar: self.settings.calendar,
+            settings: &self.settings,
+            as_of: self.as_of,
+            source,
+            space,
+            rates,
+            notes,
+        }
+    }
+
+    fn answer(&self, prepared: &Prepared<'_>, cubes: &Cubes) -> Result<Frame, QueryError> {
+        let request = prepared.request;
+        let (mut space, mut rates, mut notes) = (Space::default(), Rates::default(), Vec::new());
+        if let (Some(top), Some(first)) = (request.top, request.kpis.first()) {
+            let (shown, _) = self.question(prepared, first, Grain::All)?;
+            let series = {
+                let mut walk = self.walk(Source::Answer(cubes), &mut space, &mut rates, &mut notes);
+                walk.kpi(first, &shown)?
+            };
+            let kept = greatest(&series, &space, top);
+            space.keep(Some(kept));
+        }
+        let mut questions = Vec::new();
+        let mut found: Vec<(&str, usize, Series, Option<Comparison>)> = Vec::new();
+        for id in &request.kpis {
+            for grain in &prepared.grains {
+                let (shown, asked) = self.question(prepared, id, *grain)?;
+                let mut walk = self.walk(Source::Answer(cubes), &mut space, &mut rates, &mut notes);
+                let series = walk.kpi(id, &asked)?;
+                let base = match (request.compare, *grain) {
+                    (Some(base), Grain::All) => match self.shifted(&shown, base) {
+                        Some(before) => Some(Comparison::Series(walk.kpi(id, &before)?)),
+                        None => {
+                            walk.note("a comparison over all time needs --from and --to, or --period".to_owned());
+                            None
+                        }
+                    },
+                    (Some(base), _) => Some(Comparison::Shifted(base)),
+                    (None, _) => None,
+                };
+                found.push((id, questions.len(), series, base));
+                questions.push(shown);
+            }
+        }
+        if prepared.by.is_empty() {
+            space.number([0; MAX_SEGMENTS], 0);
+        }
+        let columns = found
+            .into_iter()
+            .map(|(id, question, series, base)| {
+                Ok(Column { definition: self.catalogue.get(id)?, question: &questions[question], series, base })
+            })
+            .collect::<Result<Vec<_>, QueryError>>()?;
+        let layout = Layout {
+            calendar: self.settings.calendar,
+            as_of: self.as_of,
+            space: &space,
+            segments: &prepared.by,
+            sparse: request.sparse,
+        };
+        let mut frame = layout.frame(&columns, notes)?;
+        let running: Vec<&str> =
+            frame.periods.iter().filter(|period| period.partial).map(|period| period.label.as_str()).collect();
+        if let (false, Some(as_of)) = (running.is_empty(), self.as_of) {
+            let note = format!("still running on {}: {}", date::format(as_of), running.join(", "));
+            frame.notes.push(note);
+        }
+        Ok(frame)
+    }
+}
+
+/// The combinations with the greatest values; ties go to the smaller label.
+fn greatest(series: &Series, space: &Space, top: u32) -> HashSet<crate::evaluate::space::Combination> {
+    let ranks = space.ranks();
+    let mut all: Vec<(f64, u32, u32)> = series
+        .points
+        .iter()
+        .map(|((_, combination), point)| {
+            // Rates are ranked by their weight: a share of one deal in one is not the top.
+            let weight = point.denominator.or(point.value).map_or(f64::MIN, dealframe_model::frame::Number::to_f64);
+            (weight, ranks[*combination as usize], *combination)
+        })
+        .collect();
+    all.sort_by(|left, right| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1)));
+    all.into_iter().take(top as usize).map(|(.., combination)| space.combination(combination)).collect()
+}

@@ -1,0 +1,548 @@
+//! The kinds of KPIs: how parts become a value.
+//!
+//! Every function here works on whole series and never looks at rows. A quotient with
+//! denominator 0 is null. Growth and the like look back beyond the range that is shown; how far
+//! is said by [`lookback`].
+
+use dealframe_model::calendar::{Calendar, Grain};
+use dealframe_model::decimal;
+use dealframe_model::frame::{Number, QUOTIENT_SCALE, quotient};
+use dealframe_model::kpi::{
+    Aggregate, At, AttainmentShow, Base, Compute, Definition, Derived, Empty, Measure, Movement, Operation, Part,
+    Reset, Retention, RetentionShow, Term,
+};
+use hashbrown::{HashMap, HashSet};
+
+use super::money::Currency;
+use super::{Key, Point, Question, Series, Walk, no_values};
+use crate::catalogue::Catalogue;
+use crate::error::QueryError;
+use crate::formula;
+
+impl Walk<'_> {
+    /// The values of a definition.
+    pub(crate) fn compute(&mut self, definition: &Definition, question: &Question) -> Result<Series, QueryError> {
+        match &definition.compute {
+            Compute::Flow { measure } => self.measure(measure, question),
+            Compute::Stock { stock } => self.stock(stock, question),
+            Compute::Ratio { numerator, denominator, factor } => {
+                let numerator = self.part(numerator, question)?;
+                let denominator = self.part(denominator, question)?;
+                self.one_currency(definition, &numerator, &denominator)?;
+                Ok(ratio(&numerator, &denominator, *factor))
+            }
+            Compute::Total { part } => self.part(part, question),
+            Compute::Derived(Derived { of, operation }) => self.derived(of, operation, question),
+            Compute::Formula { formula } => self.formula(formula, question),
+            Compute::Retention { retention } => self.retention(retention, question),
+            Compute::Recurring { movement } => self.measure(&recurring(*movement), question),
+            Compute::Attainment { metric, actual, show } => self.attainment(metric, actual, *show, question),
+        }
+    }
+
+    fn one_currency(&self, definition: &Definition, left: &Series, right: &Series) -> Result<(), QueryError> {
+        match (&left.currency, &right.currency) {
+            (Currency::One(left), Currency::One(right)) if left != right => {
+                Err(QueryError::MixedCurrencies { kpi: definition.id.clone(), currencies: format!("{left}, {right}") })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn part(&mut self, part: &Part, question: &Question) -> Result<Series, QueryError> {
+        let mut sum: Option<Series> = None;
+        for term in part.terms() {
+            let mut series = self.term(term, question)?;
+            if term.minus {
+                negate(&mut series);
+            }
+            sum = Some(match sum {
+                None => series,
+                Some(known) => added(&known, &series),
+            });
+        }
+        Ok(sum.unwrap_or_else(|| no_values(Point::NULL, false)))
+    }
+
+    fn term(&mut self, term: &Term, question: &Question) -> Result<Series, QueryError> {
+        match (&term.measure, &term.stock, &term.kpi) {
+            (Some(measure), _, _) => self.measure(measure, question),
+            (_, Some(stock), _) if term.at == At::Start => self.stock_at_start(stock, question),
+            (_, Some(stock), _) => self.stock(stock, question),
+            (_, _, Some(id)) => {
+                let catalogue = self.catalogue;
+                match &catalogue.get(id)?.compute {
+                    Compute::Stock { stock } if term.at == At::Start => self.stock_at_start(stock, question),
+                    _ => self.kpi(id, question),
+                }
+            }
+            (None, None, None) => Ok(no_values(Point::NULL, false)),
+        }
+    }
+
+    fn formula(&mut self, text: &str, question: &Question) -> Result<Series, QueryError> {
+        let fail = |reason| QueryError::Expression { expression: text.to_owned(), reason };
+        let parsed = formula::parse(text).map_err(fail)?;
+        let names = formula::names(text).map_err(fail)?;
+        let mut parts: Vec<(String, Series)> = Vec::with_capacity(names.len());
+        for name in names {
+            let series = self.kpi(&name, question)?;
+            parts.push((name, series));
+        }
+        let keys: HashSet<Key> = parts.iter().flat_map(|(_, series)| series.points.keys().copied()).collect();
+        let at = |key: Key| -> Point {
+            let of = |name: &str| {
+                let (_, series) = parts.iter().find(|(known, _)| known == name)?;
+                carried_get(series, key).value
+            };
+            let rows = parts.iter().map(|(_, series)| carried_get(series, key).rows).max().unwrap_or(0);
+            let value = formula::evaluate(&parsed, &of);
+            Point { value, numerator: value, denominator: None, rows }
+        };
+        let points: HashMap<Key, Point> = keys.into_iter().map(|key| (key, at(key))).collect();
+        let span = parts.iter().fold(None, |span, (_, series)| joined(span, series.span));
+        let currency = parts
+            .iter()
+            .find_map(|(_, series)| Some(series.currency.clone()).filter(|currency| *currency != Currency::None));
+        Ok(Series { points, empty: Point::NULL, carried: false, span, currency: currency.unwrap_or_default() })
+    }
+
+    fn derived(&mut self, of: &str, operation: &Operation, question: &Question) -> Result<Series, QueryError> {
+        if let Operation::Share { .. } = operation {
+            let parts = self.kpi(of, question)?;
+            return Ok(share(&parts));
+        }
+        let base = self.kpi(of, question)?;
+        if self.is_collecting() {
+            return Ok(base);
+        }
+        let last = self.last_period(question);
+        let calendar = self.calendar;
+        let series = match operation {
+            Operation::By { .. } | Operation::Share { .. } => base,
+            Operation::Growth { base: against } => {
+                let dense = dense(&base, last, question.grain);
+                growth(&dense, *against, question.grain, &calendar)
+            }
+            Operation::Cumulative { reset } => {
+                cumulative(&dense(&base, last, question.grain), *reset, question.grain, &calendar)
+            }
+            Operation::MovingAverage { periods } => {
+                let periods = i32::try_from(*periods).unwrap_or(i32::MAX);
+                windowed(&dense(&base, last, question.grain), periods, &|values| mean(values))
+            }
+            Operation::Trend { periods } => {
+                let periods = i32::try_from(*periods).unwrap_or(i32::MAX);
+                windowed(&dense(&base, last, question.grain), periods, &|values| slope(values))
+            }
+            Operation::SeasonalIndex => seasonal_index(&dense(&base, last, question.grain), question.grain, &calendar),
+        };
+        Ok(series)
+    }
+
+    fn retention(&mut self, retention: &Retention, question: &Question) -> Result<Series, QueryError> {
+        if question.grain == Grain::All {
+            self.note("retention compares a period with the one before: choose a grain".to_owned());
+            return Ok(no_values(Point::NULL, false));
+        }
+        // Customers by identity: a cell per period and key, compared with the period before.
+        let mut by = question.by.clone();
+        by.push(retention.key.clone());
+        let measure = Measure {
+            table: retention.table.clone(),
+            date: retention.date.clone(),
+            aggregate: Aggregate::Count,
+            of: None,
+            filter: retention.filter.clone(),
+            empty: Empty::Zero,
+        };
+        let wide = Question { by, ..question.clone() };
+        let seen = self.measure(&measure, &wide)?;
+        if self.is_collecting() {
+            return Ok(no_values(Point::NULL, false));
+        }
+        let width = question.by.len();
+        let mut present: HashSet<(i32, u32, u32)> = HashSet::new();
+        for (period, combination) in seen.points.keys() {
+            let mut labels = self.space.combination(*combination);
+            let key = labels[width];
+            if key == 0 {
+                continue;
+            }
+            labels[width] = 0;
+            let group = self.space.number(labels, width);
+            present.insert((*period, group, key));
+        }
+        let mut counts: HashMap<Key, (i64, i64)> = HashMap::new();
+        for (period, group, key) in &present {
+            let entry = counts.entry((period + 1, *group)).or_insert((0, 0));
+            entry.1 += 1;
+            if present.contains(&(period + 1, *group, *key)) {
+                entry.0 += 1;
+            }
+        }
+        let last = self.last_period(question);
+        let points = counts
+            .into_iter()
+            .filter(|((period, _), _)| last.is_none_or(|last| *period <= last))
+            .map(|(key, (again, all))| {
+                let shown = match retention.show {
+                    RetentionShow::Retained => again,
+                    RetentionShow::Lost => all - again,
+                };
+                (key, divided(whole(i128::from(shown)), whole(i128::from(all)), 1, all))
+            })
+            .collect::<HashMap<_, _>>();
+        Ok(Series { span: span(&points), points, empty: Point::NULL, carried: false, currency: Currency::None })
+    }
+
+    /// Actual against target. A target counts in the period in which its own period starts.
+    fn attainment(
+        &mut self,
+        metric: &str,
+        actual: &str,
+        show: AttainmentShow,
+        question: &Question,
+    ) -> Result<Series, QueryError> {
+        // Targets of one scope only: those of the segment asked for, else those of the company.
+        let scope = match question.by.first().map(String::as_str) {
+            None => "company",
+            Some(name @ ("region" | "team" | "owner")) if question.by.len() == 1 => name,
+            Some(_) => {
+                return Err(QueryError::Unsupported {
+                    kpi: format!("{actual} against target"),
+                    reason: format!("there are no targets by {}", question.by.join(", ")),
+                    hint: "ask without segments, or --by region, team or owner".to_owned(),
+                });
+            }
+        };
+        let measure = Measure {
+            table: "targets".to_owned(),
+            date: "period_start".to_owned(),
+            aggregate: Aggregate::Sum,
+            of: Some("target_value".to_owned()),
+            filter: Some(format!("metric = '{metric}' and scope = '{scope}'")),
+            empty: Empty::Null,
+        };
+        let target = self.measure(&measure, question)?;
+        if show == AttainmentShow::Target {
+            return Ok(target);
+        }
+        let reached = self.kpi(actual, question)?;
+        if self.is_collecting() {
+            return Ok(target);
+        }
+        let keys: HashSet<Key> = target.points.keys().copied().collect();
+        let points = keys
+            .into_iter()
+            .map(|key| {
+                let (actual, goal) = (carried_get(&reached, key), target.get(key));
+                let point = match (actual.value, goal.value, show) {
+                    (Some(actual_value), Some(goal), AttainmentShow::Rate) => {
+                        divided(actual_value, goal, 1, actual.rows)
+                    }
+                    (Some(actual_value), Some(goal), _) => {
+                        let gap = formula::add(actual_value, Number { value: -goal.value, ..goal });
+                        Point { value: gap, numerator: Some(actual_value), denominator: Some(goal), rows: actual.rows }
+                    }
+                    _ => Point::NULL,
+                };
+                (key, point)
+            })
+            .collect::<HashMap<_, _>>();
+        Ok(Series { span: span(&points), points, empty: Point::NULL, carried: false, currency: reached.currency })
+    }
+}
+
+/// The measure behind a movement of recurring revenue.
+fn recurring(movement: Movement) -> Measure {
+    let name = match movement {
+        Movement::New => Some("new"),
+        Movement::Expansion => Some("expansion"),
+        Movement::Contraction => Some("contraction"),
+        Movement::Churn => Some("churn"),
+        Movement::Reactivation => Some("reactivation"),
+        Movement::Net => None,
+    };
+    Measure {
+        table: "mrr_changes".to_owned(),
+        date: "change_date".to_owned(),
+        aggregate: Aggregate::Sum,
+        of: Some("amount".to_owned()),
+        filter: name.map(|name| format!("movement = '{name}'")),
+        empty: Empty::Zero,
+    }
+}
+
+/// How many periods before the range a definition looks back, and how many it needs of the year's start.
+pub(crate) fn lookback(catalogue: &Catalogue, id: &str, grain: Grain) -> Result<i32, QueryError> {
+    let year = match grain {
+        Grain::Day => 366,
+        Grain::Week => 53,
+        Grain::Month | Grain::FiscalMonth => 12,
+        Grain::Quarter | Grain::FiscalQuarter => 4,
+        Grain::Year | Grain::FiscalYear => 1,
+        Grain::All => return Ok(0),
+    };
+    let definition = catalogue.get(id)?;
+    let own = match &definition.compute {
+        Compute::Derived(Derived { operation, .. }) => match operation {
+            Operation::Growth { base: Base::Previous } => 1,
+            Operation::Growth { base: Base::YearAgo } | Operation::SeasonalIndex => year,
+            Operation::Cumulative { reset: Reset::Never } => 100_000,
+            Operation::Cumulative { .. } => year,
+            Operation::MovingAverage { periods } | Operation::Trend { periods } => i32::try_from(*periods).unwrap_or(0),
+            Operation::Share { .. } | Operation::By { .. } => 0,
+        },
+        Compute::Retention { .. } => 1,
+        _ => 0,
+    };
+    let mut deepest = 0;
+    for id in crate::catalogue::references(&definition.compute) {
+        deepest = deepest.max(lookback(catalogue, &id, grain)?);
+    }
+    Ok(own + deepest)
+}
+
+fn whole(value: i128) -> Number {
+    Number { value, scale: 0 }
+}
+
+fn divided(numerator: Number, denominator: Number, factor: i64, rows: i64) -> Point {
+    let scaled = Number { value: numerator.value * i128::from(factor), ..numerator };
+    Point { value: quotient(scaled, denominator), numerator: Some(numerator), denominator: Some(denominator), rows }
+}
+
+fn span(points: &HashMap<Key, Point>) -> Option<(i32, i32)> {
+    points.keys().fold(None, |span, (period, _)| joined(span, Some((*period, *period))))
+}
+
+fn joined(left: Option<(i32, i32)>, right: Option<(i32, i32)>) -> Option<(i32, i32)> {
+    match (left, right) {
+        (Some(left), Some(right)) => Some((left.0.min(right.0), left.1.max(right.1))),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The point of a key; a stock that did not change in the period stands as before.
+pub(crate) fn carried_get(series: &Series, key: Key) -> Point {
+    if let Some(point) = series.points.get(&key) {
+        return *point;
+    }
+    let Some((_, last)) = series.span.filter(|_| series.carried) else { return series.empty };
+    // Stocks are dense up to the last period of the question; beyond it the last value stands.
+    if key.0 > last { series.get((last, key.1)) } else { series.empty }
+}
+
+fn negate(series: &mut Series) {
+    let turn = |number: Option<Number>| number.map(|number| Number { value: -number.value, ..number });
+    for point in series.points.values_mut().chain([&mut series.empty]) {
+        point.value = turn(point.value);
+        point.numerator = turn(point.numerator);
+    }
+}
+
+/// The sum of two series; null counts as nothing, unless both are null.
+fn added(left: &Series, right: &Series) -> Series {
+    let both = |left: Point, right: Point| {
+        let value = match (left.value, right.value) {
+            (Some(left), Some(right)) => formula::add(left, right),
+            (one, other) => one.or(other),
+        };
+        Point { value, numerator: value, denominator: None, rows: left.rows + right.rows }
+    };
+    let keys: HashSet<Key> = left.points.keys().chain(right.points.keys()).copied().collect();
+    let points = keys.into_iter().map(|key| (key, both(carried_get(left, key), carried_get(right, key)))).collect();
+    let currency = if left.currency == Currency::None { right.currency.clone() } else { left.currency.clone() };
+    Series {
+        points,
+        empty: both(left.empty, right.empty),
+        carried: left.carried && right.carried,
+        span: joined(left.span, right.span),
+        currency,
+    }
+}
+
+fn ratio(numerator: &Series, denominator: &Series, factor: i64) -> Series {
+    let at = |top: Point, bottom: Point| match (top.value, bottom.value) {
+        (Some(top_value), Some(bottom_value)) => divided(top_value, bottom_value, factor, bottom.rows),
+        (top_value, bottom_value) => {
+            Point { value: None, numerator: top_value, denominator: bottom_value, rows: bottom.rows }
+        }
+    };
+    let keys: HashSet<Key> = numerator.points.keys().chain(denominator.points.keys()).copied().collect();
+    let points =
+        keys.into_iter().map(|key| (key, at(carried_get(numerator, key), carried_get(denominator, key)))).collect();
+    let currency = match (&numerator.currency, &denominator.currency) {
+        // Money over money has no currency left.
+        (Currency::One(_) | Currency::Segment(_), Currency::One(_) | Currency::Segment(_)) => Currency::None,
+        (currency, Currency::None) => currency.clone(),
+        (Currency::None, currency) => currency.clone(),
+    };
+    Series {
+        points,
+        empty: at(numerator.empty, denominator.empty),
+        carried: false,
+        span: joined(numerator.span, denominator.span),
+        currency,
+    }
+}
+
+/// Every combination in every period of the span, so that neighbours in time can be looked at.
+fn dense(series: &Series, last: Option<i32>, grain: Grain) -> Series {
+    let Some((first, end)) = series.span else { return series.clone() };
+    let end = if grain == Grain::All { end } else { last.unwrap_or(end).max(end) };
+    let mut points = HashMap::with_capacity(series.points.len());
+    for combination in series.combinations() {
+        for period in first..=end {
+            points.insert((period, combination), carried_get(series, (period, combination)));
+        }
+    }
+    Series { points, span: Some((first, end)), ..series.clone() }
+}
+
+fn growth(series: &Series, against: Base, grain: Grain, calendar: &Calendar) -> Series {
+    let _ = calendar;
+    let at = |(period, combination): Key, point: &Point| -> Point {
+        let base = match against {
+            Base::Previous if grain != Grain::All => Some(period - 1),
+            Base::Previous => None,
+            Base::YearAgo => Calendar::default().year_ago(grain, period),
+        };
+        let base =
+            base.map_or(Point::NULL, |base| series.points.get(&(base, combination)).copied().unwrap_or(Point::NULL));
+        match (point.value, base.value) {
+            (Some(value), Some(base)) => {
+                let change = formula::add(value, Number { value: -base.value, ..base });
+                change.map_or(Point::NULL, |change| divided(change, base, 1, point.rows))
+            }
+            (_, base) => Point { value: None, numerator: None, denominator: base, rows: point.rows },
+        }
+    };
+    let points = series.points.iter().map(|(key, point)| (*key, at(*key, point))).collect();
+    Series { points, empty: Point::NULL, carried: false, span: series.span, currency: Currency::None }
+}
+
+fn share(parts: &Series) -> Series {
+    let mut totals: HashMap<i32, Number> = HashMap::new();
+    for ((period, _), point) in &parts.points {
+        if let Some(value) = point.value {
+            let total = totals.get(period).copied().unwrap_or(Number::ZERO);
+            if let Some(sum) = formula::add(total, value) {
+                totals.insert(*period, sum);
+            }
+        }
+    }
+    let at = |(period, _): Key, point: &Point| {
+        let (value, total) =
+            (point.value.unwrap_or(Number::ZERO), totals.get(&period).copied().unwrap_or(Number::ZERO));
+        divided(value, total, 1, point.rows)
+    };
+    let points = parts.points.iter().map(|(key, point)| (*key, at(*key, point))).collect();
+    Series { points, empty: Point::NULL, carried: false, span: parts.span, currency: Currency::None }
+}
+
+fn year_of(grain: Grain, period: i32, reset: Reset, calendar: &Calendar) -> i32 {
+    let year = if reset == Reset::FiscalYear { Grain::FiscalYear } else { Grain::Year };
+    match reset {
+        Reset::Never => 0,
+        _ => calendar.index(year, calendar.start(grain, period)),
+    }
+}
+
+fn cumulative(series: &Series, reset: Reset, grain: Grain, calendar: &Calendar) -> Series {
+    if grain == Grain::All {
+        return series.clone();
+    }
+    let Some((first, last)) = series.span else { return series.clone() };
+    let mut points = HashMap::with_capacity(series.points.len());
+    for combination in series.combinations() {
+        let (mut sum, mut rows, mut year) = (Number::ZERO, 0, None);
+        for period in first..=last {
+            let this = year_of(grain, period, reset, calendar);
+            if year != Some(this) {
+                (sum, rows, year) = (Number::ZERO, 0, Some(this));
+            }
+            let point = series.get((period, combination));
+            if let Some(value) = point.value.and_then(|value| formula::add(sum, value)) {
+                sum = value;
+            }
+            rows += point.rows;
+            points.insert((period, combination), Point::of(sum, rows));
+        }
+    }
+    Series {
+        points,
+        empty: Point::of(Number::ZERO, 0),
+        carried: false,
+        span: series.span,
+        currency: series.currency.clone(),
+    }
+}
+
+/// Applies a function to the values of the last `periods` periods; null until there are that many.
+fn windowed(series: &Series, periods: i32, of: &dyn Fn(&[Number]) -> Option<Number>) -> Series {
+    let Some((first, last)) = series.span else { return series.clone() };
+    let mut points = HashMap::with_capacity(series.points.len());
+    for combination in series.combinations() {
+        for period in first..=last {
+            let window: Option<Vec<Number>> = if period - periods + 1 < first {
+                None
+            } else {
+                (period - periods + 1..=period).map(|at| series.get((at, combination)).value).collect()
+            };
+            let rows = series.get((period, combination)).rows;
+            let value = window.and_then(|values| of(&values));
+            points.insert((period, combination), Point { value, numerator: value, denominator: None, rows });
+        }
+    }
+    Series { points, empty: Point::NULL, carried: false, span: series.span, currency: series.currency.clone() }
+}
+
+fn sum(values: &[Number]) -> Option<Number> {
+    values.iter().try_fold(Number::ZERO, |sum, value| formula::add(sum, *value))
+}
+
+fn mean(values: &[Number]) -> Option<Number> {
+    quotient(sum(values)?, whole(values.len() as i128))
+}
+
+/// Least-squares slope per period, exact until the one division.
+fn slope(values: &[Number]) -> Option<Number> {
+    let count = values.len() as i128;
+    let scale = values.iter().map(|value| value.scale).max()?;
+    let raised: Vec<i128> = values.iter().map(|value| decimal::rescale(value.value, value.scale, scale)).collect();
+    let places = || 0..count;
+    let (sum_x, sum_xx) = (places().sum::<i128>(), places().map(|place| place * place).sum::<i128>());
+    let sum_y: i128 = raised.iter().sum();
+    let sum_xy: i128 = places().zip(&raised).map(|(place, value)| place * value).sum();
+    let top = Number { value: count * sum_xy - sum_x * sum_y, scale };
+    quotient(top, whole(count * sum_xx - sum_x * sum_x))
+}
+
+fn seasonal_index(series: &Series, grain: Grain, calendar: &Calendar) -> Series {
+    let Some(in_year) = Calendar::periods_in_year(grain).filter(|periods| *periods > 1) else {
+        return no_values(Point::NULL, false);
+    };
+    let reset =
+        if matches!(grain, Grain::FiscalMonth | Grain::FiscalQuarter) { Reset::FiscalYear } else { Reset::Year };
+    let mut years: HashMap<(i32, u32), Vec<Number>> = HashMap::new();
+    for ((period, combination), point) in &series.points {
+        if let Some(value) = point.value {
+            years.entry((year_of(grain, *period, reset, calendar), *combination)).or_default().push(value);
+        }
+    }
+    let at = |(period, combination): Key, point: &Point| -> Point {
+        // Only whole years have a mean to compare with.
+        let year = years.get(&(year_of(grain, period, reset, calendar), combination));
+        let mean = year.filter(|values| values.len() == in_year as usize).and_then(|values| mean(values));
+        match (point.value, mean) {
+            (Some(value), Some(mean)) => divided(value, mean, 1, point.rows),
+            _ => Point { rows: point.rows, ..Point::NULL },
+        }
+    };
+    let points = series.points.iter().map(|(key, point)| (*key, at(*key, point))).collect();
+    Series { points, empty: Point::NULL, carried: false, span: series.span, currency: Currency::None }
+}
+
+const _: () = assert!(QUOTIENT_SCALE >= decimal::MONEY_SCALE);

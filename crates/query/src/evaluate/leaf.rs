@@ -1,0 +1,454 @@
+//! Leaves: measures over a period and stocks at a point in time, read from cubes.
+//!
+//! A leaf knows its asks; collecting them and reading them goes through the same function, so
+//! that the planner can never miss one.
+
+use dealframe_model::calendar::{Calendar, Grain, TimeUnit};
+use dealframe_model::expression::Expression;
+use dealframe_model::frame::Number;
+use dealframe_model::kpi::{Aggregate, Empty, Measure, Stock};
+use hashbrown::HashMap;
+
+use super::money::{Currency, is_amount};
+use super::space::Combination;
+use super::{Key, Point, Question, Series, Source, Walk, no_values};
+use crate::cube::{Apart, MeasureSpec, Rolled};
+use crate::error::QueryError;
+use crate::facts::{Fact, FactKind};
+use crate::parse;
+use crate::plan::Ask;
+
+/// A measure or one side of a stock.
+struct Leaf<'a> {
+    table: &'a str,
+    date: &'a str,
+    aggregate: Aggregate,
+    of: Option<&'a str>,
+    filter: Option<&'a str>,
+}
+
+/// Cells of one leaf: per key the number and the rows behind it.
+struct Cells {
+    values: HashMap<Key, (i128, i64)>,
+    scale: u32,
+    currency: Currency,
+}
+
+impl Walk<'_> {
+    /// A measure over periods.
+    pub(crate) fn measure(&mut self, measure: &Measure, question: &Question) -> Result<Series, QueryError> {
+        let leaf = Leaf {
+            table: &measure.table,
+            date: &measure.date,
+            aggregate: measure.aggregate,
+            of: measure.of.as_deref(),
+            filter: measure.filter.as_deref(),
+        };
+        let cells = self.cells(&leaf, question, (question.from, question.to))?;
+        let empty = match (measure.empty, measure.aggregate) {
+            (Empty::Null, _) | (_, Aggregate::Median | Aggregate::P90) => Point::NULL,
+            (Empty::Zero, _) => Point::of(Number { value: 0, scale: cells.scale }, 0),
+        };
+        let span = span(cells.values.keys());
+        let points = cells
+            .values
+            .into_iter()
+            .map(|(key, (value, rows))| (key, Point::of(Number { value, scale: cells.scale }, rows)))
+            .collect();
+        Ok(Series { points, empty, carried: false, span, currency: cells.currency })
+    }
+
+    /// A stock at the ends of periods: all that has started less all that has ended.
+    pub(crate) fn stock(&mut self, stock: &Stock, question: &Question) -> Result<Series, QueryError> {
+        self.stock_until(stock, question, question.to)
+    }
+
+    /// A stock at the starts of periods: as the period before left it.
+    pub(crate) fn stock_at_start(&mut self, stock: &Stock, question: &Question) -> Result<Series, QueryError> {
+        if question.grain == Grain::All {
+            return match question.from {
+                // What stood before the first day of the range.
+                Some(from) => self.stock_until(stock, question, Some(from)),
+                None => Ok(no_values(Point::of(Number::ZERO, 0), true)),
+            };
+        }
+        let mut series = self.stock_until(stock, question, question.to)?;
+        series.points = series
+            .points
+            .into_iter()
+            .map(|((period, combination), point)| ((period + 1, combination), point))
+            .collect();
+        series.span = series.span.map(|(first, last)| (first, last + 1));
+        Ok(series)
+    }
+
+    fn stock_until(&mut self, stock: &Stock, question: &Question, to: Option<i32>) -> Result<Series, QueryError> {
+        // A row that ended before it started, or never started, was never there.
+        let (from, until) = (&stock.from, &stock.until);
+        let was_there = format!("{from} is not null and ({until} is null or {until} >= {from})");
+        let filter = match &stock.filter {
+            Some(filter) => format!("({filter}) and {was_there}"),
+            None => was_there,
+        };
+        let side = |date| Leaf {
+            table: &stock.table,
+            date,
+            aggregate: stock.aggregate,
+            of: stock.of.as_deref(),
+            filter: Some(&filter),
+        };
+        if stock.aggregate != Aggregate::Count && stock.aggregate != Aggregate::Sum {
+            return Err(QueryError::Unsupported {
+                kpi: stock.table.clone(),
+                reason: "a stock is a count or a sum".to_owned(),
+                hint: "use aggregate: count or aggregate: sum".to_owned(),
+            });
+        }
+        let entered = self.cells(&side(stock.from.as_str()), question, (None, to))?;
+        let left = self.cells(&side(stock.until.as_str()), question, (None, to))?;
+        let mut changes: HashMap<u32, Vec<(i32, i128, i64)>> = HashMap::new();
+        for (sign, cells) in [(1, &entered), (-1, &left)] {
+            for ((period, combination), (value, rows)) in &cells.values {
+                changes.entry(*combination).or_default().push((*period, i128::from(sign) * value, sign * rows));
+            }
+        }
+        let last = self.last_period(question);
+        let mut points = HashMap::new();
+        let mut first = None;
+        for (combination, mut list) in changes {
+            list.sort_unstable_by_key(|(period, ..)| *period);
+            first = Some(list[0].0.min(first.unwrap_or(i32::MAX)));
+            let end = last.unwrap_or(list[list.len() - 1].0).max(list[list.len() - 1].0);
+            let (mut value, mut rows, mut position) = (0, 0, 0);
+            for period in list[0].0..=end {
+                while let Some((_, change, count)) = list.get(position).filter(|(at, ..)| *at == period) {
+                    value += change;
+                    rows += count;
+                    position += 1;
+                }
+                points.insert((period, combination), Point::of(Number { value, scale: entered.scale }, rows));
+            }
+        }
+        let span = first.map(|first| (first, points.keys().map(|(period, _)| *period).max().unwrap_or(first)));
+        Ok(Series {
+            points,
+            empty: Point::of(Number { value: 0, scale: entered.scale }, 0),
+            carried: true,
+            span,
+            currency: entered.currency,
+        })
+    }
+
+    /// The last period that a question shows.
+    pub(crate) fn last_period(&self, question: &Question) -> Option<i32> {
+        if question.grain == Grain::All {
+            return Some(0);
+        }
+        let end = match (question.to, self.as_of) {
+            (Some(to), Some(as_of)) => Some(to.min(as_of + 1)),
+            (to, as_of) => to.or(as_of.map(|day| day + 1)),
+        };
+        end.map(|end| self.calendar.index(question.grain, end - 1))
+    }
+
+    /// Collects the asks of a leaf, or reads its cells.
+    fn cells(
+        &mut self,
+        leaf: &Leaf<'_>,
+        question: &Question,
+        range: (Option<i32>, Option<i32>),
+    ) -> Result<Cells, QueryError> {
+        let fact = self.facts.table(leaf.table)?;
+        let by = self.dimensions(&fact, question)?;
+        let money = Money::of(leaf, &fact, &by, self.settings.currency.as_deref());
+        let mut dimensions = by.clone();
+        if money.needs_currency && !dimensions.iter().any(|name| name == "currency") {
+            dimensions.push("currency".to_owned());
+        }
+        let (apart, apart_expression, of) = match (leaf.aggregate, leaf.of) {
+            (Aggregate::Count, of) => (Apart::No, None, of.map(parse::expression).transpose()?),
+            (Aggregate::Sum, Some(of)) => (Apart::No, None, Some(parse::expression(of)?)),
+            (Aggregate::CountDistinct, Some(of)) => (Apart::Code(of.to_owned()), None, None),
+            (Aggregate::Median | Aggregate::P90, Some(of)) => {
+                let expression = parse::expression(of)?;
+                (Apart::Number(of.to_owned()), Some(expression.clone()), Some(expression))
+            }
+            (aggregate, None) => {
+                return Err(QueryError::Unsupported {
+                    kpi: leaf.table.to_owned(),
+                    reason: format!("{aggregate:?} needs `of`"),
+                    hint: "say what is aggregated".to_owned(),
+                });
+            }
+        };
+        if let Apart::Code(name) = &apart
+            && !matches!(fact.column(name).map(|column| &column.kind), Some(FactKind::Code { .. }))
+        {
+            return Err(QueryError::UnknownColumn {
+                name: name.clone(),
+                table: fact.table.clone(),
+                expression: name.clone(),
+                nearest: Vec::new(),
+            });
+        }
+        let text = [leaf.of, leaf.filter].into_iter().flatten().collect::<Vec<_>>().join(" where ");
+        let filter = leaf.filter.map(parse::expression).transpose()?;
+        // Counting non-null values of a plain count of rows is the count itself.
+        let ask = Ask {
+            table: leaf.table.to_owned(),
+            date: Some(leaf.date.to_owned()),
+            unit: if money.converts { TimeUnit::Day } else { question.unit },
+            by: dimensions.clone(),
+            apart,
+            apart_expression,
+            filter: question.filter.clone(),
+            filter_text: question.filter_text.clone(),
+            from: range.0,
+            to: range.1,
+            measure: MeasureSpec { of, filter, text },
+        };
+        match &mut self.source {
+            Source::Collect(asks) => {
+                asks.push(ask);
+                Ok(Cells { values: HashMap::new(), scale: 0, currency: Currency::None })
+            }
+            Source::Answer(cubes) => {
+                let (cube, measure) = cubes.of(&ask)?;
+                let grain = if money.converts { Grain::Day } else { question.grain };
+                let rolled = cube.roll_up(measure, grain, &dimensions, (None, None), &self.calendar)?;
+                let apart_scale = cube.apart_scale;
+                self.reduce(leaf, &fact, &by, &money, question, &rolled, apart_scale)
+            }
+        }
+    }
+
+    /// The segments of a question, checked against a table.
+    fn dimensions(&self, fact: &Fact, question: &Question) -> Result<Vec<String>, QueryError> {
+        for name in &question.by {
+            if !matches!(fact.column(name).map(|column| &column.kind), Some(FactKind::Code { .. })) {
+                let available: Vec<String> = fact
+                    .columns
+                    .iter()
+                    .filter(
+                        |column| matches!(&column.kind, FactKind::Code { domain } if !domain.starts_with("key-of-")),
+                    )
+                    .map(|column| column.name.clone())
+                    .collect();
+                return Err(QueryError::UnknownSegment {
+                    name: name.clone(),
+                    table: fact.table.clone(),
+                    nearest: crate::error::nearest(name, available.iter().map(String::as_str)),
+                    available,
+                });
+            }
+        }
+        Ok(question.by.clone())
+    }
+
+    /// Cells of a cube to one number per period and combination.
+    #[expect(clippy::too_many_arguments, reason = "the pieces are named at the one place that calls it")]
+    fn reduce(
+        &mut self,
+        leaf: &Leaf<'_>,
+        fact: &Fact,
+        by: &[String],
+        money: &Money,
+        question: &Question,
+        rolled: &Rolled,
+        apart_scale: u32,
+    ) -> Result<Cells, QueryError> {
+        let translations =
+            by.iter().map(|name| self.space.translation(fact, name)).collect::<Result<Vec<_>, QueryError>>()?;
+        let currencies = if money.needs_currency { Some(fact.labels("currency")?) } else { None };
+        let currency_position = by.len();
+        let mut seen: Vec<u32> = Vec::new();
+        let mut collected: HashMap<Key, Vec<(i64, i128, i64)>> = HashMap::new();
+        let mut values: HashMap<Key, (i128, i64)> = HashMap::new();
+        let is_apart = !rolled.apart.is_empty();
+        let scale = if money.converts { rolled.scale + dealframe_model::decimal::RATE_SCALE } else { rolled.scale };
+        for cell in 0..rolled.periods.len() {
+            let mut combination = Combination::default();
+            for (slot, (translation, codes)) in combination.iter_mut().zip(translations.iter().zip(&rolled.codes)) {
+                *slot = translation.get(codes[cell] as usize).copied().unwrap_or(0);
+            }
+            let number = self.space.number(combination, by.len());
+            let mut period = rolled.periods[cell];
+            let mut sum = rolled.sums[cell];
+            if money.needs_currency {
+                let position = by.iter().position(|name| name == "currency").unwrap_or(currency_position);
+                let code = rolled.codes[position][cell];
+                if !seen.contains(&code) {
+                    seen.push(code);
+                }
+                if let (true, Some(target)) = (money.converts, self.settings.currency.as_deref()) {
+                    let from = (code as usize)
+                        .checked_sub(1)
+                        .and_then(|code| currencies.as_ref()?.get(code))
+                        .map_or(target, |label| &**label);
+                    let rate = self.rates.rate(self.facts, self.settings.rate_kind, from, target, period)?;
+                    sum *= rate;
+                    period = self.calendar.index(question.grain, period);
+                }
+            }
+            let key = (period, number);
+            if is_apart {
+                collected.entry(key).or_default().push((rolled.apart[cell], sum, rolled.counts[cell]));
+            } else {
+                let entry = values.entry(key).or_insert((0, 0));
+                entry.0 += sum;
+                entry.1 += rolled.counts[cell];
+            }
+        }
+        let currency = self.currency_of(leaf, fact, by, money, &seen)?;
+        let scale = match leaf.aggregate {
+            Aggregate::Count | Aggregate::CountDistinct => 0,
+            Aggregate::Sum => scale,
+            Aggregate::Median | Aggregate::P90 => apart_scale + 1,
+        };
+        for (key, mut cells) in collected {
+            cells.sort_unstable_by_key(|(apart, ..)| *apart);
+            let rows: i64 = cells.iter().map(|(.., count)| count).sum();
+            let value = match leaf.aggregate {
+                Aggregate::CountDistinct => {
+                    let mut distinct: Vec<i64> =
+                        cells.iter().map(|(apart, ..)| *apart).filter(|apart| *apart != 0).collect();
+                    distinct.dedup();
+                    Some(distinct.len() as i128)
+                }
+                Aggregate::Median => quantile(&cells, rows, 5),
+                _ => quantile(&cells, rows, 9),
+            };
+            if let Some(value) = value {
+                values.insert(key, (value, rows));
+            }
+        }
+        Ok(Cells { values, scale, currency })
+    }
+
+    fn currency_of(
+        &mut self,
+        leaf: &Leaf<'_>,
+        fact: &Fact,
+        by: &[String],
+        money: &Money,
+        seen: &[u32],
+    ) -> Result<Currency, QueryError> {
+        if !money.is_money {
+            return Ok(Currency::None);
+        }
+        if money.converts {
+            return Ok(self.settings.currency.clone().map_or(Currency::None, Currency::One));
+        }
+        if let Some(position) = by.iter().position(|name| name == "currency") {
+            return Ok(Currency::Segment(position));
+        }
+        let Some(FactKind::Code { domain }) = fact.column("currency").map(|column| &column.kind) else {
+            return Ok(Currency::None);
+        };
+        let labels = fact.labels(domain)?;
+        if !money.needs_currency {
+            return Ok(labels.first().map_or(Currency::None, |label| Currency::One(label.to_string())));
+        }
+        let named: Vec<&str> = {
+            let mut named: Vec<&str> = seen
+                .iter()
+                .map(|code| {
+                    (*code as usize).checked_sub(1).and_then(|code| labels.get(code)).map_or("(none)", |label| &**label)
+                })
+                .collect();
+            named.sort_unstable();
+            named
+        };
+        match named.as_slice() {
+            [] => Ok(Currency::None),
+            [one] => Ok(Currency::One((*one).to_owned())),
+            many => Err(QueryError::MixedCurrencies {
+                kpi: leaf.of.unwrap_or(leaf.table).to_owned(),
+                currencies: many.join(", "),
+            }),
+        }
+    }
+}
+
+/// How a leaf treats currencies.
+struct Money {
+    is_money: bool,
+    /// Cells must be told apart by currency.
+    needs_currency: bool,
+    converts: bool,
+}
+
+impl Money {
+    fn of(leaf: &Leaf<'_>, fact: &Fact, by: &[String], target: Option<&str>) -> Self {
+        let mut is_money = false;
+        if let Some(Ok(expression)) = leaf.of.map(parse::expression) {
+            note_amounts(&expression, &mut is_money);
+        }
+        is_money &= matches!(leaf.aggregate, Aggregate::Sum | Aggregate::Median | Aggregate::P90);
+        let known = fact.column("currency").map_or(0, |column| column.distinct);
+        let only = (known == 1).then(|| fact.labels("currency").ok()).flatten();
+        let only_is_target = only.is_some_and(|labels| labels.first().map(|label| &**label) == target);
+        let converts = is_money && target.is_some() && known > 0 && !only_is_target;
+        let by_currency = by.iter().any(|name| name == "currency");
+        Self { is_money, converts, needs_currency: is_money && (converts || (known > 1 && !by_currency)) }
+    }
+}
+
+fn note_amounts(expression: &Expression, found: &mut bool) {
+    // A condition on an amount does not make a value an amount; what is added up does.
+    match expression {
+        Expression::Case { branches, otherwise } => {
+            branches.iter().for_each(|(_, value)| note_amounts(value, found));
+            note_amounts(otherwise, found);
+        }
+        _ => expression.visit_columns(&mut |name| *found |= is_amount(name)),
+    }
+}
+
+fn span<'k>(keys: impl Iterator<Item = &'k Key>) -> Option<(i32, i32)> {
+    keys.fold(None, |span, (period, _)| match span {
+        None => Some((*period, *period)),
+        Some((first, last)) => Some((first.min(*period), last.max(*period))),
+    })
+}
+
+/// The quantile `tenths`/10 with linear interpolation, one digit more exact than the values.
+fn quantile(cells: &[(i64, i128, i64)], rows: i64, tenths: i64) -> Option<i128> {
+    if rows == 0 {
+        return None;
+    }
+    let place = (rows - 1) * tenths;
+    let (position, fraction) = (place / 10, place % 10);
+    let at = |wanted: i64| -> Option<i128> {
+        let mut passed = 0;
+        for (value, _, count) in cells {
+            passed += count;
+            if wanted < passed {
+                return Some(i128::from(*value));
+            }
+        }
+        None
+    };
+    let low = at(position)?;
+    let high = if fraction == 0 { low } else { at(position + 1)? };
+    Some(low * 10 + (high - low) * i128::from(fraction))
+}
+
+/// The unit of time that serves all grains of a question.
+pub(crate) fn unit_of(calendar: &Calendar, grains: &[Grain]) -> TimeUnit {
+    calendar.common_unit(grains.iter().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_interpolate_and_stay_exact() {
+        let cells = [(1, 0, 1), (2, 0, 1), (10, 0, 2)];
+        assert_eq!(quantile(&cells, 4, 5), Some(60));
+        assert_eq!(quantile(&cells, 4, 9), Some(100));
+        assert_eq!(quantile(&cells[..1], 1, 5), Some(10));
+        assert_eq!(quantile(&[], 0, 5), None);
+    }
+}

@@ -1,0 +1,207 @@
+//! Series to frame: which periods and combinations appear, in which order, with which units.
+//!
+//! Every period of the range appears for every combination that has any value in it, so that
+//! silence is shown as 0 or null and not as a missing line; `--sparse` leaves such lines out.
+//! The running period is marked. Rows are ordered by KPI, grain, period and labels, null last.
+
+use dealframe_model::calendar::{Calendar, Grain};
+use dealframe_model::frame::{Frame, FrameKpi, Period, Row};
+use dealframe_model::kpi::{Base, Definition, Unit};
+use hashbrown::HashMap;
+
+use super::kinds::carried_get;
+use super::money::Currency;
+use super::space::Space;
+use super::{Point, Question, Series};
+use crate::error::QueryError;
+
+/// Lines that a dense result may have; more is a mistake more often than a wish.
+const MOST_ROWS: u64 = 20_000_000;
+
+/// A KPI at one grain, ready to be laid out.
+pub(crate) struct Column<'a> {
+    pub definition: &'a Definition,
+    pub question: &'a Question,
+    pub series: Series,
+    /// Under `--compare`, what to compare with: the same series shifted, or another one.
+    pub base: Option<Comparison>,
+}
+
+/// Where the base of a comparison comes from.
+pub(crate) enum Comparison {
+    Shifted(Base),
+    Series(Series),
+}
+
+/// What the layout needs beside the series.
+pub(crate) struct Layout<'a> {
+    pub calendar: Calendar,
+    pub as_of: Option<i32>,
+    pub space: &'a Space,
+    pub segments: &'a [String],
+    pub sparse: bool,
+}
+
+/// Numbers texts as they come.
+#[derive(Default)]
+struct Names {
+    list: Vec<String>,
+    index: HashMap<String, u32>,
+}
+
+impl Names {
+    fn number(&mut self, text: &str) -> u32 {
+        if let Some(number) = self.index.get(text) {
+            return *number;
+        }
+        let number = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
+        self.list.push(text.to_owned());
+        self.index.insert(text.to_owned(), number);
+        number
+    }
+}
+
+impl Layout<'_> {
+    /// Lays out all columns into one frame.
+    pub(crate) fn frame(&self, columns: &[Column<'_>], notes: Vec<String>) -> Result<Frame, QueryError> {
+        let mut frame = Frame { segments: self.segments.to_vec(), notes, ..Frame::default() };
+        frame.compared = columns.iter().any(|column| column.base.is_some());
+        let ranks = self.space.ranks();
+        let mut by_rank = vec![0_u32; ranks.len()];
+        for (combination, rank) in ranks.iter().enumerate() {
+            by_rank[*rank as usize] = u32::try_from(combination).unwrap_or(u32::MAX);
+        }
+        let (mut labels, mut units) = (Names::default(), Names::default());
+        let mut periods: HashMap<(Grain, i32), u32> = HashMap::new();
+        for column in columns {
+            let kpi = match frame.kpis.iter().position(|known| known.id == column.definition.id) {
+                Some(position) => position,
+                None => {
+                    frame.kpis.push(FrameKpi {
+                        id: column.definition.id.clone(),
+                        name: column.definition.name.clone(),
+                        unit: column.definition.unit,
+                        better: column.definition.better,
+                    });
+                    frame.kpis.len() - 1
+                }
+            };
+            let kpi = u32::try_from(kpi).unwrap_or(u32::MAX);
+            let Some((first, last)) = self.shown(column) else { continue };
+            let mut combinations: Vec<u32> = column
+                .series
+                .points
+                .keys()
+                .filter(|(period, _)| *period >= first && *period <= last)
+                .map(|(_, combination)| ranks[*combination as usize])
+                .collect();
+            if column.series.carried {
+                combinations =
+                    column.series.combinations().into_iter().map(|combination| ranks[combination as usize]).collect();
+            }
+            if self.segments.is_empty()
+                && let Some(all) = ranks.first()
+            {
+                combinations.push(*all);
+            }
+            combinations.sort_unstable();
+            combinations.dedup();
+            let span = u64::try_from(i64::from(last) - i64::from(first) + 1).unwrap_or(0);
+            if !self.sparse && span.saturating_mul(combinations.len() as u64) > MOST_ROWS {
+                return Err(QueryError::TooManyRows { combinations: combinations.len() as u64, periods: span });
+            }
+            for period in first..=last {
+                let mut number = None;
+                for rank in &combinations {
+                    let key = (period, by_rank[*rank as usize]);
+                    let point = carried_get(&column.series, key);
+                    if self.sparse && point.rows == 0 && !column.series.points.contains_key(&key) {
+                        continue;
+                    }
+                    let period_number = *number.get_or_insert_with(|| {
+                        *periods.entry((column.question.grain, period)).or_insert_with(|| {
+                            frame.periods.push(self.period(column.question, period));
+                            u32::try_from(frame.periods.len() - 1).unwrap_or(u32::MAX)
+                        })
+                    });
+                    let combination = self.space.combination(key.1);
+                    let segments = (0..self.segments.len())
+                        .map(|segment| self.space.label(combination[segment]).map(|label| labels.number(label)))
+                        .collect();
+                    frame.rows.push(Row {
+                        kpi,
+                        period: period_number,
+                        segments,
+                        value: point.value,
+                        unit: units.number(&self.unit(column, &combination)),
+                        numerator: point.numerator,
+                        denominator: point.denominator,
+                        rows: point.rows,
+                        base: self.base(column, key).and_then(|base| base.value),
+                    });
+                }
+            }
+        }
+        frame.labels = labels.list;
+        frame.units = units.list;
+        Ok(frame)
+    }
+
+    /// First and last period to show.
+    fn shown(&self, column: &Column<'_>) -> Option<(i32, i32)> {
+        let question = column.question;
+        if question.grain == Grain::All {
+            return Some((0, 0));
+        }
+        let end = match (question.to, self.as_of) {
+            (Some(to), Some(as_of)) => Some(to.min(as_of + 1)),
+            (to, as_of) => to.or(as_of.map(|day| day + 1)),
+        };
+        let first = match question.from {
+            Some(from) => self.calendar.index(question.grain, from),
+            None => column.series.span?.0,
+        };
+        let last = match end {
+            Some(end) => self.calendar.index(question.grain, end - 1),
+            None => column.series.span?.1,
+        };
+        (first <= last).then_some((first, last))
+    }
+
+    fn period(&self, question: &Question, index: i32) -> Period {
+        let grain = question.grain;
+        let label = self.calendar.label(grain, index);
+        if grain == Grain::All {
+            return Period { grain, start: question.from, label, partial: false };
+        }
+        let partial = self.as_of.is_some_and(|as_of| self.calendar.end(grain, index) > as_of + 1);
+        Period { grain, start: Some(self.calendar.start(grain, index)), label, partial }
+    }
+
+    fn unit(&self, column: &Column<'_>, combination: &super::space::Combination) -> String {
+        let unit = column.definition.unit;
+        if unit != Unit::Money {
+            return unit.name().to_owned();
+        }
+        match &column.series.currency {
+            Currency::One(currency) => currency.clone(),
+            Currency::Segment(position) => self.space.label(combination[*position]).unwrap_or(unit.name()).to_owned(),
+            Currency::None => unit.name().to_owned(),
+        }
+    }
+
+    fn base(&self, column: &Column<'_>, (period, combination): super::Key) -> Option<Point> {
+        match column.base.as_ref()? {
+            Comparison::Series(series) => Some(carried_get(series, (period, combination))),
+            Comparison::Shifted(base) => {
+                let before = match base {
+                    Base::Previous => period - 1,
+                    Base::YearAgo => self.calendar.year_ago(column.question.grain, period)?,
+                };
+                // Before the first data there is nothing to compare with.
+                let known = column.series.span.is_some_and(|(first, _)| before >= first);
+                known.then(|| carried_get(&column.series, (before, combination)))
+            }
+        }
+    }
+}

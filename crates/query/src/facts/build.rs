@@ -1,0 +1,436 @@
+//! Canonical tables to fact tables.
+//!
+//! Files of the lake are worked on in parallel, one part each. Some tables get columns that no
+//! export has, because KPIs need them and they take a look at the whole table: a deal knows
+//! whether it was its account's first, an account knows when it became a customer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{Date32Type, Int64Type, Schema, TimestampMicrosecondType};
+use dealframe_lake::Lake;
+use dealframe_lake::schema::arrow_schema;
+use dealframe_model::table::{self, Table};
+use hashbrown::HashMap;
+use rayon::prelude::*;
+
+use super::Fact;
+use super::dictionary::{Interners, strings};
+use super::dimension::{DIMENSIONS, Dimensions};
+use super::encode::{self, Encoded, Encoder, column, decimals, live_rows, read_columns, read_file};
+use super::store::{self, FactWriter};
+use crate::error::QueryError;
+
+/// Tables whose versions decide whether the fact table of `table` is still valid.
+pub(crate) fn dependencies(table: &Table) -> Vec<&'static str> {
+    let mut tables = vec![table.name];
+    tables.extend(DIMENSIONS);
+    match table.name {
+        "deals" => tables.push("leads"),
+        "accounts" => tables.push("deals"),
+        "leads" => tables.push("activities"),
+        "line_items" => tables.push("deals"),
+        _ => {}
+    }
+    tables.sort_unstable();
+    tables.dedup();
+    // The constant's copy, so that the names live as long as the program.
+    tables.into_iter().filter_map(|name| table::table(name).map(|table| table.name)).collect()
+}
+
+/// The fact table of a canonical table, made now if there is no valid one.
+pub(crate) fn canonical(lake: &Lake, table: &'static Table) -> Result<Fact, QueryError> {
+    let depends_on = dependencies(table);
+    if let Some(fact) = store::find(lake, table.name, &depends_on, "") {
+        return Ok(fact);
+    }
+    let interners = Interners::default();
+    let dimensions = Dimensions::read(lake, &interners, &DIMENSIONS)?;
+    let encoder = Encoder::new(table, &interners, &dimensions);
+    let known_accounts = interners.keys(ACCOUNTS).len();
+    let extra = Extra::read(lake, table, &interners)?;
+    let mut projection = encoder.projection();
+    projection.extend(extra.projection());
+    let writer = FactWriter::create(lake, table.name, &depends_on, "")?;
+    let encode = |batch: &RecordBatch| -> Result<Vec<Encoded>, QueryError> {
+        let batch = live_rows(batch)?;
+        let mut encoded = encoder.encode(&batch)?;
+        extra.extend(&batch, &interners, &mut encoded)?;
+        Ok(encoded)
+    };
+    let mut empty = writer.part(0);
+    empty.write(encode(&RecordBatch::new_empty(arrow_schema(table)))?)?;
+    let mut parts = vec![empty.close()?];
+    let files = lake.files(table.name)?;
+    let written: Vec<_> = files
+        .par_iter()
+        .enumerate()
+        .map(|(number, file)| {
+            let mut part = writer.part(number + 1);
+            read_file(&file.path, &projection, &mut |batch| part.write(encode(batch)?))?;
+            part.close()
+        })
+        .collect::<Result<_, QueryError>>()?;
+    parts.extend(written);
+    if table.name == ACCOUNTS {
+        // Customers that no account row describes are customers all the same.
+        let mut part = writer.part(files.len() + 1);
+        part.write(encode(&undescribed_accounts(&interners, known_accounts)?)?)?;
+        parts.push(part.close()?);
+    }
+    writer.publish(parts, &|domain| interners.labels(domain))
+}
+
+/// Rows for the accounts that are referred to but not described, beyond the first `known` keys.
+pub(crate) fn undescribed_accounts(interners: &Interners, known: usize) -> Result<RecordBatch, QueryError> {
+    let orphans = interners.keys(ACCOUNTS).after(known);
+    let sources = interners.domain("source_system").labels();
+    let schema = arrow_schema(&table::ACCOUNTS);
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| -> Result<ArrayRef, QueryError> {
+            let text: ArrayRef = match field.name().as_str() {
+                "account_id" => Arc::new(orphans.iter().map(|(id, _)| Some(&**id)).collect::<StringArray>()),
+                "source_system" => Arc::new(
+                    orphans
+                        .iter()
+                        .map(|(_, code)| sources.get((*code as usize).wrapping_sub(1)).map(|label| &**label))
+                        .collect::<StringArray>(),
+                ),
+                _ => return Ok(arrow::array::new_null_array(field.data_type(), orphans.len())),
+            };
+            arrow::compute::cast(&text, field.data_type()).map_err(|error| QueryError::engine("facts", error))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let schema =
+        Schema::new(schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>());
+    RecordBatch::try_new(Arc::new(schema), columns).map_err(|error| QueryError::engine("facts", error))
+}
+
+/// Columns that take a look at more than the row itself.
+enum Extra {
+    None,
+    Deals { first_won: HashMap<u32, FirstWon>, lead_created: HashMap<(u32, Box<str>), i32> },
+    Accounts { won: HashMap<u32, WonSummary> },
+    Leads { first_activity: HashMap<(u32, Box<str>), i64> },
+    LineItems { deals: HashMap<(u32, Box<str>), (u32, Option<i32>)> },
+}
+
+#[derive(Debug, Clone)]
+struct FirstWon {
+    date: i32,
+    deal_id: Box<str>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct WonSummary {
+    first: Option<i32>,
+    last: Option<i32>,
+    deals: i64,
+    amount: i64,
+    margin: i64,
+}
+
+pub(crate) const ACCOUNTS: &str = "accounts";
+
+impl Extra {
+    fn read(lake: &Lake, table: &Table, interners: &Interners) -> Result<Self, QueryError> {
+        match table.name {
+            "deals" => {
+                Ok(Self::Deals { first_won: first_won(lake, interners)?, lead_created: lead_created(lake, interners)? })
+            }
+            "accounts" => Ok(Self::Accounts { won: won_by_account(lake, interners)? }),
+            "leads" => Ok(Self::Leads { first_activity: first_activity(lake, interners)? }),
+            "line_items" => Ok(Self::LineItems { deals: deal_dates(lake, interners)? }),
+            _ => Ok(Self::None),
+        }
+    }
+
+    /// Columns of the lake that [`Extra::extend`] reads beside the encoder's.
+    fn projection(&self) -> &'static [&'static str] {
+        match self {
+            Self::Leads { .. } => &["created_at", "first_contact_at"],
+            _ => &[],
+        }
+    }
+
+    fn extend(&self, batch: &RecordBatch, interners: &Interners, encoded: &mut Vec<Encoded>) -> Result<(), QueryError> {
+        let sources = || -> Result<Vec<u32>, QueryError> {
+            interners.domain("source_system").encode(column(batch, "source_system")?)
+        };
+        match self {
+            Self::None => {}
+            Self::Deals { first_won, lead_created } => {
+                let sources = sources()?;
+                let accounts = interners.keys(ACCOUNTS).encode(strings(column(batch, "account_id")?)?, &sources);
+                let deals = strings(column(batch, "deal_id")?)?;
+                let won = is_won(batch, interners)?;
+                let first = |row: usize| first_won.get(&accounts[row]).filter(|_| accounts[row] != 0);
+                let is_first: Vec<bool> = (0..batch.num_rows())
+                    .map(|row| won[row] && first(row).is_some_and(|first| &*first.deal_id == deals.value(row)))
+                    .collect();
+                let repeat: Vec<bool> =
+                    (0..batch.num_rows()).map(|row| won[row] && first(row).is_some() && !is_first[row]).collect();
+                let since: Date32Array = (0..batch.num_rows()).map(|row| first(row).map(|first| first.date)).collect();
+                let lead: Date32Array = (0..batch.num_rows())
+                    .map(|row| {
+                        if lead_created.is_empty() {
+                            None
+                        } else {
+                            lead_created.get(&(sources[row], deals.value(row).into())).copied()
+                        }
+                    })
+                    .collect();
+                encoded.push(encode::boolean("is_first_won", BooleanArray::from(is_first)));
+                encoded.push(encode::boolean("is_repeat_won", BooleanArray::from(repeat)));
+                encoded.extend(encode::dates("first_won_date", &since));
+                encoded.extend(encode::dates("lead_created_date", &lead));
+            }
+            Self::Accounts { won } => {
+                let codes = interners.keys(ACCOUNTS).encode(strings(column(batch, "account_id")?)?, &sources()?);
+                let none = WonSummary::default();
+                let of = |row: usize| won.get(&codes[row]).unwrap_or(&none);
+                let rows = || 0..batch.num_rows();
+                let cancelled = column(batch, "cancelled_date")?.as_primitive::<Date32Type>();
+                encoded.extend(encode::dates("first_won_date", &rows().map(|row| of(row).first).collect()));
+                encoded.extend(encode::dates("last_won_date", &rows().map(|row| of(row).last).collect()));
+                encoded.extend(encode::dates("customer_until", cancelled));
+                encoded.push(encode::number("won_deals", 0, rows().map(|row| Some(of(row).deals)).collect()));
+                encoded.push(encode::number("won_amount", 4, rows().map(|row| Some(of(row).amount)).collect()));
+                encoded.push(encode::number("won_margin_amount", 4, rows().map(|row| Some(of(row).margin)).collect()));
+                encoded.push(encode::boolean("is_customer", rows().map(|row| Some(of(row).first.is_some())).collect()));
+                encoded.push(encode::codes("account_id", "key-of-accounts", codes));
+            }
+            Self::Leads { first_activity } => {
+                let sources = sources()?;
+                let ids = strings(column(batch, "lead_id")?)?;
+                let created = column(batch, "created_at")?.as_primitive::<TimestampMicrosecondType>();
+                let contacted = column(batch, "first_contact_at")?.as_primitive::<TimestampMicrosecondType>();
+                let value = |array: &arrow::array::TimestampMicrosecondArray, row: usize| {
+                    array.is_valid(row).then(|| array.value(row))
+                };
+                let contact = |row: usize| {
+                    value(contacted, row).or_else(|| {
+                        if first_activity.is_empty() {
+                            None
+                        } else {
+                            first_activity.get(&(sources[row], ids.value(row).into())).copied()
+                        }
+                    })
+                };
+                let minutes: Int64Array = (0..batch.num_rows())
+                    .map(|row| {
+                        contact(row)
+                            .zip(value(created, row))
+                            .map(|(contact, created)| (contact - created).div_euclid(60_000_000))
+                    })
+                    .map(|minutes| minutes.filter(|minutes| *minutes >= 0))
+                    .collect();
+                let reached: BooleanArray = (0..batch.num_rows()).map(|row| Some(contact(row).is_some())).collect();
+                encoded.push(encode::number("minutes_to_first_contact", 0, minutes));
+                encoded.push(encode::boolean("is_contacted", reached));
+            }
+            Self::LineItems { deals } => {
+                let sources = sources()?;
+                let ids = strings(column(batch, "deal_id")?)?;
+                let sold = column(batch, "sold_date")?.as_primitive::<Date32Type>();
+                let deal = |row: usize| {
+                    if ids.is_null(row) { None } else { deals.get(&(sources[row], ids.value(row).into())).copied() }
+                };
+                let status = (0..batch.num_rows()).map(|row| deal(row).map_or(0, |(status, _)| status)).collect();
+                let closed: Date32Array =
+                    (0..batch.num_rows()).map(|row| deal(row).and_then(|(_, date)| date)).collect();
+                let on: Date32Array = (0..batch.num_rows())
+                    .map(|row| {
+                        if sold.is_valid(row) {
+                            Some(sold.value(row))
+                        } else {
+                            closed.is_valid(row).then(|| closed.value(row))
+                        }
+                    })
+                    .collect();
+                encoded.push(encode::codes("deal_status", "status", status));
+                encoded.extend(encode::dates("deal_close_date", &closed));
+                encoded.extend(encode::dates("sold_on", &on));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Row by row, whether a deal is won.
+pub(crate) fn is_won(batch: &RecordBatch, interners: &Interners) -> Result<Vec<bool>, QueryError> {
+    let status = interners.domain("status");
+    let won = status.intern("won");
+    Ok(status.encode(column(batch, "status")?)?.into_iter().map(|code| code == won).collect())
+}
+
+pub(crate) type Visit<'v> = &'v mut dyn FnMut(&RecordBatch, &[u32]) -> Result<(), QueryError>;
+
+/// Live rows of a table together with the codes of their source system.
+pub(crate) fn read_live(
+    lake: &Lake,
+    table: &str,
+    columns: &[&str],
+    interners: &Interners,
+    visit: Visit<'_>,
+) -> Result<(), QueryError> {
+    let mut projection = columns.to_vec();
+    projection.extend(["source_system", "is_deleted"]);
+    let domain = interners.domain("source_system");
+    read_columns(lake, table, &projection, &mut |batch| {
+        let batch = live_rows(batch)?;
+        let sources = domain.encode(column(&batch, "source_system")?)?;
+        visit(&batch, &sources)
+    })
+}
+
+/// Per account its first won deal: the earliest close date, among several the smallest identifier.
+fn first_won(lake: &Lake, interners: &Interners) -> Result<HashMap<u32, FirstWon>, QueryError> {
+    let mut first: HashMap<u32, FirstWon> = HashMap::new();
+    read_live(lake, "deals", &["deal_id", "account_id", "status", "close_date"], interners, &mut |batch, sources| {
+        let accounts = interners.keys(ACCOUNTS).encode(strings(column(batch, "account_id")?)?, sources);
+        let deals = strings(column(batch, "deal_id")?)?;
+        let dates = column(batch, "close_date")?.as_primitive::<Date32Type>();
+        for (row, won) in is_won(batch, interners)?.into_iter().enumerate() {
+            if !won || accounts[row] == 0 || dates.is_null(row) {
+                continue;
+            }
+            let (date, deal) = (dates.value(row), deals.value(row));
+            match first.get_mut(&accounts[row]) {
+                Some(known) if (known.date, &*known.deal_id) <= (date, deal) => {}
+                Some(known) => *known = FirstWon { date, deal_id: deal.into() },
+                None => {
+                    first.insert(accounts[row], FirstWon { date, deal_id: deal.into() });
+                }
+            }
+        }
+        Ok(())
+    })?;
+    Ok(first)
+}
+
+fn lead_created(lake: &Lake, interners: &Interners) -> Result<HashMap<(u32, Box<str>), i32>, QueryError> {
+    let mut created: HashMap<(u32, Box<str>), i32> = HashMap::new();
+    read_live(lake, "leads", &["converted_deal_id", "created_date"], interners, &mut |batch, sources| {
+        let deals = strings(column(batch, "converted_deal_id")?)?;
+        let dates = column(batch, "created_date")?.as_primitive::<Date32Type>();
+        for row in 0..batch.num_rows() {
+            if deals.is_valid(row) && dates.is_valid(row) {
+                let date = dates.value(row);
+                created
+                    .entry((sources[row], deals.value(row).into()))
+                    .and_modify(|known| *known = date.min(*known))
+                    .or_insert(date);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(created)
+}
+
+fn won_by_account(lake: &Lake, interners: &Interners) -> Result<HashMap<u32, WonSummary>, QueryError> {
+    let mut won: HashMap<u32, WonSummary> = HashMap::new();
+    let columns = ["account_id", "status", "close_date", "amount", "cost_amount"];
+    let mut overflow = false;
+    read_live(lake, "deals", &columns, interners, &mut |batch, sources| {
+        let accounts = interners.keys(ACCOUNTS).encode(strings(column(batch, "account_id")?)?, sources);
+        let dates = column(batch, "close_date")?.as_primitive::<Date32Type>();
+        let amounts = decimals(column(batch, "amount")?)?;
+        let costs = decimals(column(batch, "cost_amount")?)?;
+        for (row, is_won) in is_won(batch, interners)?.into_iter().enumerate() {
+            if !is_won || accounts[row] == 0 || dates.is_null(row) {
+                continue;
+            }
+            let summary = won.entry(accounts[row]).or_default();
+            let date = dates.value(row);
+            summary.first = Some(summary.first.map_or(date, |known| known.min(date)));
+            summary.last = Some(summary.last.map_or(date, |known| known.max(date)));
+            summary.deals += 1;
+            if amounts.is_valid(row) {
+                let amount = amounts.value(row);
+                let margin = if costs.is_valid(row) { amount.checked_sub(costs.value(row)) } else { Some(0) };
+                match (summary.amount.checked_add(amount), margin.and_then(|margin| summary.margin.checked_add(margin)))
+                {
+                    (Some(amount), Some(margin)) => (summary.amount, summary.margin) = (amount, margin),
+                    _ => overflow = true,
+                }
+            }
+        }
+        Ok(())
+    })?;
+    if overflow { Err(QueryError::TooLarge { column: "won_amount".to_owned() }) } else { Ok(won) }
+}
+
+fn first_activity(lake: &Lake, interners: &Interners) -> Result<HashMap<(u32, Box<str>), i64>, QueryError> {
+    let mut first: HashMap<(u32, Box<str>), i64> = HashMap::new();
+    read_live(lake, "activities", &["lead_id", "started_at", "created_at"], interners, &mut |batch, sources| {
+        let leads = strings(column(batch, "lead_id")?)?;
+        let started = column(batch, "started_at")?.as_primitive::<TimestampMicrosecondType>();
+        let created = column(batch, "created_at")?.as_primitive::<TimestampMicrosecondType>();
+        for row in 0..batch.num_rows() {
+            let at = if started.is_valid(row) {
+                Some(started.value(row))
+            } else {
+                created.is_valid(row).then(|| created.value(row))
+            };
+            let (true, Some(at)) = (leads.is_valid(row), at) else { continue };
+            first
+                .entry((sources[row], leads.value(row).into()))
+                .and_modify(|known| *known = at.min(*known))
+                .or_insert(at);
+        }
+        Ok(())
+    })?;
+    Ok(first)
+}
+
+fn deal_dates(lake: &Lake, interners: &Interners) -> Result<HashMap<(u32, Box<str>), (u32, Option<i32>)>, QueryError> {
+    let mut deals = HashMap::new();
+    let status = interners.domain("status");
+    read_live(lake, "deals", &["deal_id", "status", "close_date"], interners, &mut |batch, sources| {
+        let ids = strings(column(batch, "deal_id")?)?;
+        let codes = status.encode(column(batch, "status")?)?;
+        let dates = column(batch, "close_date")?.as_primitive::<Date32Type>();
+        for row in 0..batch.num_rows() {
+            let date = dates.is_valid(row).then(|| dates.value(row));
+            deals.insert((sources[row], ids.value(row).into()), (codes[row], date));
+        }
+        Ok(())
+    })?;
+    Ok(deals)
+}
+
+/// The columns of some rows of an encoded batch.
+pub(crate) fn take(encoded: &[Encoded], rows: &[u32], keep: &dyn Fn(&str) -> bool) -> Result<Vec<Encoded>, QueryError> {
+    let indices = arrow::array::UInt32Array::from(rows.to_vec());
+    encoded
+        .iter()
+        .filter(|column| keep(&column.name))
+        .map(|column| {
+            let array = arrow::compute::take(&column.array, &indices, None)
+                .map_err(|error| QueryError::engine("facts", error))?;
+            Ok(Encoded { name: column.name.clone(), kind: column.kind.clone(), array })
+        })
+        .collect()
+}
+
+/// Integers of a named column of an encoded batch.
+pub(crate) fn integers(encoded: &[Encoded], name: &str) -> Result<Int64Array, QueryError> {
+    encoded
+        .iter()
+        .find(|column| column.name == name)
+        .and_then(|column| column.array.as_primitive_opt::<Int64Type>().cloned())
+        .ok_or_else(|| QueryError::engine("facts", format!("column `{name}` is missing")))
+}
+
+/// The dependencies of several tables together.
+pub(crate) fn all_dependencies(tables: &[&'static Table]) -> Vec<&'static str> {
+    let mut names: BTreeMap<&'static str, ()> = BTreeMap::new();
+    for table in tables {
+        names.extend(dependencies(table).into_iter().map(|name| (name, ())));
+    }
+    names.into_keys().collect()
+}

@@ -1,0 +1,468 @@
+//! Stays of deals: in open states (`deal_states`) and in stages (`stage_entries`).
+//!
+//! A deal's history is its creation, its rows in `stage_changes` in order of time, and its
+//! present row. The present row has the last word: an open deal stands now as its row says, a
+//! closed one left the pipeline on its close date, whatever the history misses. Before the
+//! first known change the deal stood as that change says it stood before; where that is not
+//! said, as after it. A deal without a known creation date counts from its first change, or
+//! from the newest business date of the lake: the first day on which it is known to exist.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch};
+use arrow::datatypes::{Date32Type, TimestampMicrosecondType};
+use dealframe_lake::Lake;
+use dealframe_lake::schema::arrow_schema;
+use dealframe_model::table;
+use hashbrown::HashMap;
+use rayon::prelude::*;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+
+use crate::error::QueryError;
+use crate::facts::Fact;
+use crate::facts::build::{all_dependencies, integers, take};
+use crate::facts::dictionary::{Interners, strings};
+use crate::facts::dimension::{DIMENSIONS, Dimensions};
+use crate::facts::encode::{self, Encoded, Encoder, column, decimals, live_rows, read_columns, read_file};
+use crate::facts::store::{self, FactWriter};
+
+/// One row of `stage_changes`, as much of it as history needs.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    deal: u128,
+    at: i64,
+    /// Settles the order of changes of the same instant.
+    tie: u64,
+    date: i32,
+    stage: u32,
+    from_stage: u32,
+    status: u32,
+    from_status: u32,
+    amount: Option<i64>,
+    from_amount: Option<i64>,
+    probability: Option<i64>,
+    from_probability: Option<i64>,
+}
+
+/// What a deal's present row says.
+#[derive(Debug, Clone, Copy)]
+struct Present {
+    created: Option<i32>,
+    closed: Option<i32>,
+    is_open: bool,
+    is_won: bool,
+    stage: u32,
+    amount: Option<i64>,
+    probability: Option<i64>,
+}
+
+/// A stay in one open state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stay {
+    from: i32,
+    until: Option<i32>,
+    stage: u32,
+    amount: Option<i64>,
+    probability: Option<i64>,
+}
+
+/// The first stay of a deal in one stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    stage: u32,
+    next_stage: u32,
+    entered: i32,
+    left: Option<i32>,
+    is_moved_on: bool,
+    is_lost_here: bool,
+}
+
+struct History {
+    changes: Vec<Change>,
+    by_deal: HashMap<u128, (u32, u32)>,
+    open: u32,
+}
+
+impl History {
+    fn read(lake: &Lake, interners: &Interners) -> Result<Self, QueryError> {
+        let columns = [
+            "change_id",
+            "deal_id",
+            "changed_at",
+            "changed_date",
+            "stage",
+            "from_stage",
+            "status",
+            "from_status",
+            "amount",
+            "from_amount",
+            "probability",
+            "from_probability",
+            "source_system",
+            "is_deleted",
+        ];
+        let mut changes = Vec::new();
+        read_columns(lake, "stage_changes", &columns, &mut |batch| {
+            let batch = live_rows(batch)?;
+            read_changes(&batch, interners, &mut changes)
+        })?;
+        changes.par_sort_unstable_by_key(|change| (change.deal, change.at, change.tie));
+        let mut by_deal: HashMap<u128, (u32, u32)> = HashMap::new();
+        for (position, change) in changes.iter().enumerate() {
+            let position = u32::try_from(position).map_err(|error| QueryError::engine("deal history", error))?;
+            by_deal.entry(change.deal).and_modify(|range| range.1 = position + 1).or_insert((position, position + 1));
+        }
+        Ok(Self { changes, by_deal, open: interners.domain("status").intern("open") })
+    }
+
+    fn of(&self, deal: u128) -> &[Change] {
+        self.by_deal.get(&deal).map_or(&[], |(start, end)| &self.changes[*start as usize..*end as usize])
+    }
+}
+
+fn deal_key(source: u32, identifier: &str) -> u128 {
+    // Sources are few; their code keeps equal identifiers of two systems apart.
+    xxh3_128(identifier.as_bytes()) ^ (u128::from(source) << 96)
+}
+
+fn read_changes(batch: &RecordBatch, interners: &Interners, changes: &mut Vec<Change>) -> Result<(), QueryError> {
+    let sources = interners.domain("source_system").encode(column(batch, "source_system")?)?;
+    let stages = interners.domain("stage");
+    let statuses = interners.domain("status");
+    let deals = strings(column(batch, "deal_id")?)?;
+    let ids = strings(column(batch, "change_id")?)?;
+    let at = column(batch, "changed_at")?.as_primitive::<TimestampMicrosecondType>();
+    let dates = column(batch, "changed_date")?.as_primitive::<Date32Type>();
+    let [stage, from_stage] = [stages.encode(column(batch, "stage")?)?, stages.encode(column(batch, "from_stage")?)?];
+    let [status, from_status] =
+        [statuses.encode(column(batch, "status")?)?, statuses.encode(column(batch, "from_status")?)?];
+    let amount = decimals(column(batch, "amount")?)?;
+    let from_amount = decimals(column(batch, "from_amount")?)?;
+    let probability = decimals(column(batch, "probability")?)?;
+    let from_probability = decimals(column(batch, "from_probability")?)?;
+    let value = |array: &Int64Array, row: usize| array.is_valid(row).then(|| array.value(row));
+    for row in 0..batch.num_rows() {
+        changes.push(Change {
+            deal: deal_key(sources[row], deals.value(row)),
+            at: at.value(row),
+            tie: xxh3_64(ids.value(row).as_bytes()),
+            date: dates.value(row),
+            stage: stage[row],
+            from_stage: from_stage[row],
+            status: status[row],
+            from_status: from_status[row],
+            amount: value(&amount, row),
+            from_amount: value(&from_amount, row),
+            probability: value(&probability, row),
+            from_probability: value(&from_probability, row),
+        });
+    }
+    Ok(())
+}
+
+/// The day on which a closed deal left the pipeline.
+fn closing_day(present: &Present, changes: &[Change]) -> Option<i32> {
+    if present.is_open {
+        None
+    } else {
+        present.closed.or_else(|| changes.last().map(|change| change.date)).or(present.created)
+    }
+}
+
+/// The open states of a deal, in order of time, without stays that end on the day they start.
+fn stays(present: &Present, changes: &[Change], open: u32, anchor: i32) -> Vec<Stay> {
+    let closing = closing_day(present, changes);
+    let first_change = changes.first().map(|change| change.date);
+    let start = present.created.or(first_change).unwrap_or(anchor);
+    let mut points: Vec<(i32, bool, Stay)> = Vec::with_capacity(changes.len() + 1);
+    let mut point = |from, is_open, stage, amount, probability| {
+        points.push((from, is_open, Stay { from, until: None, stage, amount, probability }));
+    };
+    match changes.first() {
+        Some(first) => {
+            let stage = if first.from_stage != 0 { first.from_stage } else { first.stage };
+            let is_open = first.from_status == 0 || first.from_status == open;
+            point(
+                start,
+                is_open,
+                stage,
+                first.from_amount.or(first.amount),
+                first.from_probability.or(first.probability),
+            );
+        }
+        None => point(start, true, present.stage, present.amount, present.probability),
+    }
+    for change in changes {
+        let is_open = change.status == 0 || change.status == open;
+        point(change.date.max(start), is_open, change.stage, change.amount, change.probability);
+    }
+    if present.is_open
+        && let Some((_, is_open, last)) = points.last_mut()
+    {
+        *is_open = true;
+        (last.stage, last.amount, last.probability) = (present.stage, present.amount, present.probability);
+    }
+    let mut result = Vec::with_capacity(points.len());
+    for (position, (from, is_open, stay)) in points.iter().enumerate() {
+        let next = points.get(position + 1).map(|(from, ..)| *from);
+        let until = match (next, closing) {
+            (Some(next), Some(closing)) => Some(next.min(closing)),
+            (next, closing) => next.or(closing),
+        };
+        if *is_open && until.is_none_or(|until| until > *from) {
+            result.push(Stay { until, ..*stay });
+        }
+    }
+    result
+}
+
+/// The first stay in every stage a deal went through while open.
+fn entries(present: &Present, changes: &[Change], open: u32) -> Vec<Entry> {
+    let Some(first) = changes.first() else { return Vec::new() };
+    let closing = closing_day(present, changes);
+    let mut steps: Vec<(i32, u32)> = Vec::with_capacity(changes.len() + 1);
+    if first.from_stage != 0 {
+        steps.push((present.created.unwrap_or(first.date).min(first.date), first.from_stage));
+    }
+    for change in changes {
+        let is_open = change.status == 0 || change.status == open;
+        let before_closing = closing.is_none_or(|closing| change.date <= closing);
+        if is_open
+            && before_closing
+            && change.stage != 0
+            && steps.last().is_none_or(|(_, stage)| *stage != change.stage)
+        {
+            steps.push((change.date, change.stage));
+        }
+    }
+    let mut result: Vec<Entry> = Vec::with_capacity(steps.len());
+    for (position, (entered, stage)) in steps.iter().enumerate() {
+        if result.iter().any(|known| known.stage == *stage) {
+            continue;
+        }
+        let next = steps.get(position + 1);
+        let is_last = next.is_none();
+        result.push(Entry {
+            stage: *stage,
+            next_stage: next.map_or(0, |(_, stage)| *stage),
+            entered: *entered,
+            left: next.map(|(date, _)| *date).or(closing),
+            is_moved_on: !is_last || present.is_won,
+            is_lost_here: is_last && !present.is_open && !present.is_won,
+        });
+    }
+    result
+}
+
+/// The stays of all deals in open states.
+pub(crate) fn deal_states(lake: &Lake, anchor: Option<i32>) -> Result<Fact, QueryError> {
+    let salt = format!("anchor={anchor:?}");
+    build(lake, "deal_states", &salt, &|rows, history, encoded| {
+        let mut picked = Vec::new();
+        let (mut from, mut until, mut stage, mut amount, mut probability) = (vec![], vec![], vec![], vec![], vec![]);
+        for (row, present, changes) in rows {
+            for stay in stays(present, changes, history.open, anchor.unwrap_or(0)) {
+                picked.push(*row);
+                from.push(Some(stay.from));
+                until.push(stay.until);
+                stage.push(stay.stage);
+                amount.push(stay.amount);
+                probability.push(stay.probability);
+            }
+        }
+        let own = ["stage", "amount", "probability", "close_date", "close_date__month", "status"];
+        let mut columns = take(encoded, &picked, &|name| !own.contains(&name) && !is_dropped(name))?;
+        columns.push(encode::codes("stage", "stage", stage));
+        columns.push(encode::number("amount", 4, Int64Array::from(amount)));
+        columns.push(encode::number("probability", 4, Int64Array::from(probability)));
+        columns.extend(encode::dates("expected_close_date", &picked_dates(encoded, "close_date", &picked)?));
+        columns.extend(encode::dates("valid_from", &Date32Array::from(from)));
+        columns.extend(encode::dates("valid_until", &Date32Array::from(until)));
+        Ok(columns)
+    })
+}
+
+/// The first stay of every deal in every stage.
+pub(crate) fn stage_entries(lake: &Lake) -> Result<Fact, QueryError> {
+    build(lake, "stage_entries", "", &|rows, history, encoded| {
+        let mut picked = Vec::new();
+        let (mut stage, mut next, mut entered, mut left, mut days) = (vec![], vec![], vec![], vec![], vec![]);
+        let (mut moved, mut lost, mut won, mut closed) = (vec![], vec![], vec![], vec![]);
+        for (row, present, changes) in rows {
+            for entry in entries(present, changes, history.open) {
+                picked.push(*row);
+                stage.push(entry.stage);
+                next.push(entry.next_stage);
+                entered.push(Some(entry.entered));
+                left.push(entry.left);
+                days.push(entry.left.map(|left| i64::from(left - entry.entered)));
+                moved.push(entry.is_moved_on);
+                lost.push(entry.is_lost_here);
+                won.push(present.is_won);
+                closed.push(!present.is_open);
+            }
+        }
+        let mut columns = take(encoded, &picked, &|name| name != "stage" && !is_dropped(name))?;
+        columns.push(encode::codes("stage", "stage", stage));
+        columns.push(encode::codes("next_stage", "stage", next));
+        columns.extend(encode::dates("entered_date", &Date32Array::from(entered)));
+        columns.extend(encode::dates("left_date", &Date32Array::from(left)));
+        columns.push(encode::number("days_in_stage", 0, Int64Array::from(days)));
+        columns.push(encode::boolean("is_moved_on", BooleanArray::from(moved)));
+        columns.push(encode::boolean("is_lost_here", BooleanArray::from(lost)));
+        columns.push(encode::boolean("is_won", BooleanArray::from(won)));
+        columns.push(encode::boolean("is_closed", BooleanArray::from(closed)));
+        Ok(columns)
+    })
+}
+
+/// Columns of the deal that its stays do not carry.
+fn is_dropped(name: &str) -> bool {
+    matches!(name, "list_amount" | "discount_amount" | "forecast_category")
+        || ["first_contact_date", "proposal_date", "signed_date"].iter().any(|date| name.starts_with(date))
+}
+
+fn picked_dates(encoded: &[Encoded], name: &str, rows: &[u32]) -> Result<Date32Array, QueryError> {
+    let taken = take(encoded, rows, &|column| column == name)?;
+    taken
+        .first()
+        .and_then(|column| column.array.as_primitive_opt::<Date32Type>().cloned())
+        .ok_or_else(|| QueryError::engine("deal history", format!("column `{name}` is missing")))
+}
+
+type Rows<'a> = [(u32, Present, &'a [Change])];
+type Shape<'a> = &'a (dyn Fn(&Rows<'_>, &History, &[Encoded]) -> Result<Vec<Encoded>, QueryError> + Sync);
+
+fn build(lake: &Lake, name: &'static str, salt: &str, shape: Shape<'_>) -> Result<Fact, QueryError> {
+    let mut depends_on = all_dependencies(&[&table::DEALS]);
+    depends_on.push("stage_changes");
+    if let Some(fact) = store::find(lake, name, &depends_on, salt) {
+        return Ok(fact);
+    }
+    let interners = Interners::default();
+    let dimensions = Dimensions::read(lake, &interners, &DIMENSIONS)?;
+    let encoder = Encoder::new(&table::DEALS, &interners, &dimensions);
+    let history = History::read(lake, &interners)?;
+    let writer = FactWriter::create(lake, name, &depends_on, salt)?;
+    let encode = |batch: &RecordBatch| -> Result<Vec<Encoded>, QueryError> {
+        let batch = live_rows(batch)?;
+        let encoded = encoder.encode(&batch)?;
+        let rows = present_rows(&batch, &encoded, &interners, &history)?;
+        shape(&rows, &history, &encoded)
+    };
+    let mut empty = writer.part(0);
+    empty.write(encode(&RecordBatch::new_empty(arrow_schema(&table::DEALS)))?)?;
+    let mut parts = vec![empty.close()?];
+    let files = lake.files("deals")?;
+    let written: Vec<_> = files
+        .par_iter()
+        .enumerate()
+        .map(|(number, file)| {
+            let mut part = writer.part(number + 1);
+            read_file(&file.path, &encoder.projection(), &mut |batch| part.write(encode(batch)?))?;
+            part.close()
+        })
+        .collect::<Result<_, QueryError>>()?;
+    parts.extend(written);
+    writer.publish(parts, &|domain| interners.labels(domain))
+}
+
+fn present_rows<'h>(
+    batch: &RecordBatch,
+    encoded: &[Encoded],
+    interners: &Interners,
+    history: &'h History,
+) -> Result<Vec<(u32, Present, &'h [Change])>, QueryError> {
+    let sources = interners.domain("source_system").encode(column(batch, "source_system")?)?;
+    let deals = strings(column(batch, "deal_id")?)?;
+    let dates = |name: &str| -> Result<Date32Array, QueryError> {
+        Ok(column(batch, name)?.as_primitive::<Date32Type>().clone())
+    };
+    let [created, closed] = [dates("created_date")?, dates("close_date")?];
+    let statuses = interners.domain("status");
+    let status = statuses.encode(column(batch, "status")?)?;
+    let won = statuses.intern("won");
+    let stages = encoded
+        .iter()
+        .find(|column| column.name == "stage")
+        .map(|column| Arc::clone(&column.array) as ArrayRef)
+        .ok_or_else(|| QueryError::engine("deal history", "column `stage` is missing"))?;
+    let stages = stages.as_primitive::<arrow::datatypes::UInt32Type>();
+    let [amount, probability] = [integers(encoded, "amount")?, integers(encoded, "probability")?];
+    let day = |array: &Date32Array, row: usize| array.is_valid(row).then(|| array.value(row));
+    let value = |array: &Int64Array, row: usize| array.is_valid(row).then(|| array.value(row));
+    (0..batch.num_rows())
+        .map(|row| {
+            let present = Present {
+                created: day(&created, row),
+                closed: day(&closed, row),
+                is_open: status[row] == history.open,
+                is_won: status[row] == won,
+                stage: stages.value(row),
+                amount: value(&amount, row),
+                probability: value(&probability, row),
+            };
+            let position = u32::try_from(row).map_err(|error| QueryError::engine("deal history", error))?;
+            Ok((position, present, history.of(deal_key(sources[row], deals.value(row)))))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPEN: u32 = 1;
+    const WON: u32 = 2;
+
+    fn change(date: i32, from_stage: u32, stage: u32, status: u32, amount: i64) -> Change {
+        Change {
+            deal: 0,
+            at: i64::from(date),
+            tie: 0,
+            date,
+            stage,
+            from_stage,
+            status,
+            from_status: 0,
+            amount: Some(amount),
+            from_amount: None,
+            probability: None,
+            from_probability: None,
+        }
+    }
+
+    fn present(is_open: bool, closed: Option<i32>) -> Present {
+        Present { created: Some(10), closed, is_open, is_won: !is_open, stage: 9, amount: Some(900), probability: None }
+    }
+
+    #[test]
+    fn without_history_a_deal_stays_from_creation_to_closing() {
+        let stays = stays(&present(false, Some(30)), &[], OPEN, 99);
+        assert_eq!(stays, vec![Stay { from: 10, until: Some(30), stage: 9, amount: Some(900), probability: None }]);
+    }
+
+    #[test]
+    fn the_present_row_has_the_last_word_and_closed_states_do_not_count() {
+        let changes = [change(12, 5, 6, OPEN, 100), change(12, 6, 7, OPEN, 200), change(20, 7, 8, WON, 300)];
+        let spans: Vec<_> = stays(&present(false, Some(18)), &changes, OPEN, 99)
+            .iter()
+            .map(|stay| (stay.from, stay.until, stay.stage))
+            .collect();
+        assert_eq!(spans, vec![(10, Some(12), 5), (12, Some(18), 7)]);
+        let open: Vec<_> = stays(&present(true, Some(99)), &changes[..2], OPEN, 99)
+            .iter()
+            .map(|stay| (stay.from, stay.until, stay.stage, stay.amount))
+            .collect();
+        assert_eq!(open, vec![(10, Some(12), 5, Some(100)), (12, None, 9, Some(900))]);
+    }
+
+    #[test]
+    fn entries_count_first_stays_only() {
+        let changes = [change(12, 5, 6, OPEN, 1), change(15, 6, 5, OPEN, 1), change(17, 5, 7, OPEN, 1)];
+        let entries = entries(&present(false, Some(30)), &changes, OPEN);
+        let spans: Vec<_> =
+            entries.iter().map(|entry| (entry.stage, entry.entered, entry.left, entry.is_moved_on)).collect();
+        assert_eq!(spans, vec![(5, 10, Some(12), true), (6, 12, Some(15), true), (7, 17, Some(30), true)]);
+    }
+}

@@ -1,0 +1,42 @@
+//! Tables that no export contains, made from several canonical ones.
+//!
+//! `deal_history`: the stays of deals in open states and in stages. `windows`: the times in
+//! which an account was active, by purchase or by contract. `recurring`: the movements of
+//! recurring revenue. Each is a fact table like any other and is aggregated by the same code.
+
+pub(crate) mod deal_history;
+pub(crate) mod recurring;
+pub(crate) mod windows;
+
+use dealframe_lake::Lake;
+
+use super::Fact;
+use crate::error::QueryError;
+
+/// A derived table, for documentation and name resolution.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DerivedTable {
+    pub name: &'static str,
+    /// The canonical table whose segments its rows carry.
+    pub like: &'static str,
+}
+
+pub(crate) const DERIVED: [DerivedTable; 5] = [
+    DerivedTable { name: "deal_states", like: "deals" },
+    DerivedTable { name: "stage_entries", like: "deals" },
+    DerivedTable { name: "purchase_windows", like: "accounts" },
+    DerivedTable { name: "contract_windows", like: "accounts" },
+    DerivedTable { name: "mrr_changes", like: "accounts" },
+];
+
+/// Makes a derived table, or finds it. `anchor` is the newest business date of the lake.
+pub(crate) fn table(lake: &Lake, name: &str, anchor: Option<i32>) -> Result<Fact, QueryError> {
+    match name {
+        "deal_states" => deal_history::deal_states(lake, anchor),
+        "stage_entries" => deal_history::stage_entries(lake),
+        "purchase_windows" => windows::purchase_windows(lake, anchor),
+        "contract_windows" => windows::contract_windows(lake),
+        "mrr_changes" => recurring::mrr_changes(lake),
+        _ => Err(QueryError::engine("facts", format!("there is no table `{name}`"))),
+    }
+}

@@ -1,0 +1,235 @@
+//! Dictionaries in the making: text to code, shared by the threads that build a fact table.
+//!
+//! Codes are given in the order in which texts arrive, so they differ from run to run; nothing
+//! that a user sees depends on them. Code 0 is null.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use arrow::array::{Array, AsArray, DictionaryArray, StringArray};
+use arrow::datatypes::{DataType, Int32Type};
+use hashbrown::HashMap;
+
+use crate::error::QueryError;
+
+/// Text to code for one domain.
+#[derive(Debug, Default)]
+pub(crate) struct Interner {
+    inner: RwLock<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    codes: HashMap<Box<str>, u32>,
+    labels: Vec<Box<str>>,
+}
+
+impl Interner {
+    /// The code of a text, given now if it is new.
+    pub(crate) fn intern(&self, text: &str) -> u32 {
+        if let Some(code) = self.inner.read().unwrap_or_else(PoisonError::into_inner).codes.get(text) {
+            return *code;
+        }
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        inner.intern(text)
+    }
+
+    /// Codes of a text array, 0 for null.
+    pub(crate) fn encode(&self, array: &dyn Array) -> Result<Vec<u32>, QueryError> {
+        match array.data_type() {
+            DataType::Dictionary(_, _) => {
+                let dictionary: &DictionaryArray<Int32Type> = array
+                    .as_dictionary_opt()
+                    .ok_or_else(|| QueryError::engine("facts", "dictionary keys are not 32-bit integers"))?;
+                let values = strings(dictionary.values())?;
+                let codes: Vec<u32> = values.iter().map(|value| value.map_or(0, |text| self.intern(text))).collect();
+                let keys = dictionary.keys();
+                Ok(if keys.null_count() == 0 {
+                    keys.values().iter().map(|key| codes[*key as usize]).collect()
+                } else {
+                    keys.iter().map(|key| key.map_or(0, |key| codes[key as usize])).collect()
+                })
+            }
+            _ => Ok(self.encode_plain(strings(array)?)),
+        }
+    }
+
+    fn encode_plain(&self, array: &StringArray) -> Vec<u32> {
+        let mut codes = Vec::with_capacity(array.len());
+        let mut missing = Vec::new();
+        {
+            let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+            for (row, value) in array.iter().enumerate() {
+                let code = value.and_then(|text| inner.codes.get(text).copied());
+                if code.is_none() && value.is_some() {
+                    missing.push(row);
+                }
+                codes.push(code.unwrap_or(0));
+            }
+        }
+        if !missing.is_empty() {
+            let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+            for row in missing {
+                codes[row] = inner.intern(array.value(row));
+            }
+        }
+        codes
+    }
+
+    /// All labels so far; code `n` is the label at `n - 1`.
+    pub(crate) fn labels(&self) -> Vec<Box<str>> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner).labels.clone()
+    }
+
+    /// For every code of this interner (and 0), the code of the same text in another one.
+    pub(crate) fn translation(&self, to: &Self) -> Vec<u32> {
+        let labels = self.labels();
+        std::iter::once(0).chain(labels.iter().map(|label| to.intern(label))).collect()
+    }
+}
+
+impl Inner {
+    fn intern(&mut self, text: &str) -> u32 {
+        if let Some(code) = self.codes.get(text) {
+            return *code;
+        }
+        self.labels.push(text.into());
+        #[expect(clippy::cast_possible_truncation, reason = "a lake never holds four billion distinct labels")]
+        let code = self.labels.len() as u32;
+        self.codes.insert(text.into(), code);
+        code
+    }
+}
+
+/// A string array, whatever its declared type.
+pub(crate) fn strings(array: &dyn Array) -> Result<&StringArray, QueryError> {
+    array
+        .as_string_opt::<i32>()
+        .ok_or_else(|| QueryError::engine("facts", format!("expected text, found {}", array.data_type())))
+}
+
+/// Keys of one referenced table: an identifier counts only together with its source system.
+///
+/// Codes are shared over all sources; the label of a code is the bare identifier.
+#[derive(Debug, Default)]
+pub(crate) struct KeyInterner {
+    inner: RwLock<KeyInner>,
+}
+
+#[derive(Debug, Default)]
+struct KeyInner {
+    by_source: Vec<HashMap<Box<str>, u32>>,
+    labels: Vec<Box<str>>,
+    sources: Vec<u32>,
+}
+
+impl KeyInterner {
+    /// Codes of identifiers, each with the code of its source system.
+    pub(crate) fn encode(&self, identifiers: &StringArray, sources: &[u32]) -> Vec<u32> {
+        let mut codes = vec![0; identifiers.len()];
+        let mut missing = Vec::new();
+        {
+            let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+            for (row, value) in identifiers.iter().enumerate() {
+                let Some(text) = value else { continue };
+                match inner.by_source.get(sources[row] as usize).and_then(|codes| codes.get(text)) {
+                    Some(code) => codes[row] = *code,
+                    None => missing.push(row),
+                }
+            }
+        }
+        if !missing.is_empty() {
+            let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+            for row in missing {
+                codes[row] = inner.intern(sources[row], identifiers.value(row));
+            }
+        }
+        codes
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner).labels.len()
+    }
+
+    pub(crate) fn labels(&self) -> Vec<Box<str>> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner).labels.clone()
+    }
+
+    /// Identifier and source code of every key after the first `known` ones.
+    pub(crate) fn after(&self, known: usize) -> Vec<(Box<str>, u32)> {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        inner.labels.iter().cloned().zip(inner.sources.iter().copied()).skip(known).collect()
+    }
+}
+
+impl KeyInner {
+    fn intern(&mut self, source: u32, text: &str) -> u32 {
+        let position = source as usize;
+        if self.by_source.len() <= position {
+            self.by_source.resize_with(position + 1, HashMap::default);
+        }
+        if let Some(code) = self.by_source[position].get(text) {
+            return *code;
+        }
+        self.labels.push(text.into());
+        self.sources.push(source);
+        #[expect(clippy::cast_possible_truncation, reason = "a lake never holds four billion distinct keys")]
+        let code = self.labels.len() as u32;
+        self.by_source[position].insert(text.into(), code);
+        code
+    }
+}
+
+/// All interners of one build, by domain.
+#[derive(Debug, Default)]
+pub(crate) struct Interners {
+    labels: Mutex<BTreeMap<String, Arc<Interner>>>,
+    keys: Mutex<BTreeMap<String, Arc<KeyInterner>>>,
+}
+
+impl Interners {
+    pub(crate) fn domain(&self, domain: &str) -> Arc<Interner> {
+        let mut labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(labels.entry(domain.to_owned()).or_default())
+    }
+
+    /// The keys of a referenced table.
+    pub(crate) fn keys(&self, table: &str) -> Arc<KeyInterner> {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(keys.entry(table.to_owned()).or_default())
+    }
+
+    /// Labels of a domain as they stand, key domains included.
+    pub(crate) fn labels(&self, domain: &str) -> Vec<Box<str>> {
+        match domain.strip_prefix(KEY_PREFIX) {
+            Some(table) => self.keys(table).labels(),
+            None => self.domain(domain).labels(),
+        }
+    }
+}
+
+/// Domains of references are named after the table they point to.
+pub(crate) const KEY_PREFIX: &str = "key-of-";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_same_identifier_of_two_sources_is_two_keys() {
+        let keys = KeyInterner::default();
+        let identifiers = StringArray::from(vec![Some("1"), Some("1"), None, Some("1")]);
+        assert_eq!(keys.encode(&identifiers, &[1, 2, 1, 1]), vec![1, 2, 0, 1]);
+        assert_eq!(keys.labels().len(), 2);
+    }
+
+    #[test]
+    fn dictionaries_and_plain_text_share_codes() {
+        let interner = Interner::default();
+        let plain = StringArray::from(vec![Some("b"), None, Some("a")]);
+        assert_eq!(interner.encode(&plain).unwrap(), vec![1, 0, 2]);
+        let dictionary: DictionaryArray<Int32Type> = vec![Some("a"), Some("c"), None, Some("b")].into_iter().collect();
+        assert_eq!(interner.encode(&dictionary).unwrap(), vec![2, 3, 0, 1]);
+    }
+}

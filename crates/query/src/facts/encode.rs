@@ -1,0 +1,257 @@
+//! Canonical rows to fact rows: one record batch at a time.
+//!
+//! Categories and references become codes, segments are resolved candidate by candidate, money
+//! becomes integers, dates get their month beside them. Columns of free text, JSON and
+//! timestamps stay behind: nothing is summed or grouped by them.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int32Array, Int64Array, RecordBatch, UInt32Array,
+};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type};
+use dealframe_lake::Lake;
+use dealframe_model::date;
+use dealframe_model::segment;
+use dealframe_model::table::{ColumnType, Table};
+use hashbrown::HashMap;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::dictionary::{Interner, Interners, KEY_PREFIX, strings};
+use super::dimension::{Candidate, Dimensions};
+use super::{FactKind, month_column};
+use crate::error::QueryError;
+
+const BATCH_ROWS: usize = 65_536;
+
+/// A named column of a fact batch.
+pub(crate) struct Encoded {
+    pub name: String,
+    pub kind: FactKind,
+    pub array: ArrayRef,
+}
+
+/// Calls `visit` with every batch of a lake table, reading only `columns`.
+pub(crate) fn read_columns(
+    lake: &Lake,
+    table: &str,
+    columns: &[&str],
+    visit: &mut dyn FnMut(&RecordBatch) -> Result<(), QueryError>,
+) -> Result<(), QueryError> {
+    for file in lake.files(table)? {
+        read_file(&file.path, columns, visit)?;
+    }
+    Ok(())
+}
+
+/// Calls `visit` with every batch of one Parquet file, reading only `columns`.
+pub(crate) fn read_file(
+    path: &Path,
+    columns: &[&str],
+    visit: &mut dyn FnMut(&RecordBatch) -> Result<(), QueryError>,
+) -> Result<(), QueryError> {
+    let fail = |reason: String| QueryError::File { path: path.display().to_string(), reason };
+    let file = File::open(path).map_err(|source| QueryError::Io { path: path.to_owned(), source })?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| fail(error.to_string()))?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+    let reader =
+        builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|error| fail(error.to_string()))?;
+    for batch in reader {
+        visit(&batch.map_err(|error| fail(error.to_string()))?)?;
+    }
+    Ok(())
+}
+
+/// A column of a batch.
+pub(crate) fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, QueryError> {
+    batch.column_by_name(name).ok_or_else(|| QueryError::engine("facts", format!("column `{name}` is missing")))
+}
+
+/// The rows that are not deleted.
+pub(crate) fn live_rows(batch: &RecordBatch) -> Result<RecordBatch, QueryError> {
+    let deleted = column(batch, "is_deleted")?.as_boolean();
+    if deleted.true_count() == 0 {
+        return Ok(batch.clone());
+    }
+    let live: BooleanArray = deleted.iter().map(|deleted| Some(deleted != Some(true))).collect();
+    filter_record_batch(batch, &live).map_err(|error| QueryError::engine("facts", error))
+}
+
+/// Encodes batches of one table.
+pub(crate) struct Encoder<'a> {
+    pub table: &'static Table,
+    interners: &'a Interners,
+    segments: Vec<SegmentPlan>,
+    sources: Arc<Interner>,
+}
+
+struct SegmentPlan {
+    name: &'static str,
+    interner: Arc<Interner>,
+    candidates: Vec<Candidate>,
+}
+
+impl<'a> Encoder<'a> {
+    pub(crate) fn new(table: &'static Table, interners: &'a Interners, dimensions: &Dimensions<'_>) -> Self {
+        let segments = segment::segments_of(table)
+            .into_iter()
+            .filter(|name| *name != "source_system")
+            .map(|name| {
+                let interner = interners.domain(name);
+                let candidates = dimensions.candidates(table, &segment::paths(table, name), &interner);
+                SegmentPlan { name, interner, candidates }
+            })
+            .collect();
+        Self { table, interners, segments, sources: interners.domain("source_system") }
+    }
+
+    /// Columns of the lake that the encoder reads.
+    pub(crate) fn projection(&self) -> Vec<&'static str> {
+        self.table
+            .columns()
+            .filter(|column| {
+                column.references.is_some()
+                    || !matches!(column.kind, ColumnType::Text | ColumnType::Json | ColumnType::Timestamp)
+                    || column.name == self.table.key
+            })
+            .filter(|column| !matches!(column.name, "source_file" | "source_line" | "batch_id"))
+            .map(|column| column.name)
+            .collect()
+    }
+
+    /// Encodes the live rows of a batch.
+    pub(crate) fn encode(&self, batch: &RecordBatch) -> Result<Vec<Encoded>, QueryError> {
+        let sources = self.sources.encode(column(batch, "source_system")?)?;
+        let mut keys: BTreeMap<&'static str, Vec<u32>> = BTreeMap::new();
+        let mut encoded = Vec::new();
+        for definition in self.table.own {
+            if let Some(to) = definition.references {
+                let codes = self.interners.keys(to).encode(strings(column(batch, definition.name)?)?, &sources);
+                keys.insert(definition.name, codes);
+            }
+        }
+        for plan in &self.segments {
+            encoded.push(codes(plan.name, plan.name, self.resolve(plan, batch, &keys)?));
+        }
+        encoded.push(codes("source_system", "source_system", sources));
+        for definition in self.table.own {
+            let array = || column(batch, definition.name);
+            match definition.kind {
+                _ if definition.references.is_some() => {
+                    let to = definition.references.unwrap_or_default();
+                    let values = keys.remove(definition.name).unwrap_or_default();
+                    encoded.push(codes(definition.name, &format!("{KEY_PREFIX}{to}"), values));
+                }
+                ColumnType::Money | ColumnType::Fraction | ColumnType::Rate => {
+                    let scale = u32::from(definition.kind.scale().unwrap_or(4));
+                    encoded.push(number(definition.name, scale, decimals(array()?)?));
+                }
+                ColumnType::Integer => {
+                    encoded.push(number(definition.name, 0, array()?.as_primitive::<Int64Type>().clone()));
+                }
+                ColumnType::Boolean => encoded.push(boolean(definition.name, array()?.as_boolean().clone())),
+                ColumnType::Date => encoded.extend(dates(definition.name, array()?.as_primitive::<Date32Type>())),
+                // Categories are segments already; the rest stays behind.
+                ColumnType::Category | ColumnType::Text | ColumnType::Timestamp | ColumnType::Json => {}
+            }
+        }
+        Ok(encoded)
+    }
+
+    fn resolve(
+        &self,
+        plan: &SegmentPlan,
+        batch: &RecordBatch,
+        keys: &BTreeMap<&'static str, Vec<u32>>,
+    ) -> Result<Vec<u32>, QueryError> {
+        let mut result: Option<Vec<u32>> = None;
+        for candidate in &plan.candidates {
+            if result.as_ref().is_some_and(|codes| codes.iter().all(|code| *code != 0)) {
+                break;
+            }
+            let values = match candidate {
+                Candidate::Own(name) => plan.interner.encode(column(batch, name)?)?,
+                Candidate::ByKey(reference, by_key) => keys.get(reference).map_or_else(
+                    || vec![0; batch.num_rows()],
+                    |keys| keys.iter().map(|key| by_key.get(*key as usize).copied().unwrap_or(0)).collect(),
+                ),
+                Candidate::Identifier(reference) => {
+                    let identifiers = strings(column(batch, reference)?)?;
+                    let mut seen: HashMap<u32, u32> = HashMap::new();
+                    let keys = keys.get(reference).map_or(&[][..], Vec::as_slice);
+                    (0..batch.num_rows())
+                        .map(|row| match (result.as_ref().map_or(0, |codes| codes[row]), keys.get(row)) {
+                            (0, Some(key)) if *key != 0 => {
+                                *seen.entry(*key).or_insert_with(|| plan.interner.intern(identifiers.value(row)))
+                            }
+                            _ => 0,
+                        })
+                        .collect()
+                }
+            };
+            result = Some(match result {
+                None => values,
+                Some(mut codes) => {
+                    for (code, value) in codes.iter_mut().zip(values) {
+                        if *code == 0 {
+                            *code = value;
+                        }
+                    }
+                    codes
+                }
+            });
+        }
+        Ok(result.unwrap_or_else(|| vec![0; batch.num_rows()]))
+    }
+}
+
+pub(crate) fn codes(name: &str, domain: &str, values: Vec<u32>) -> Encoded {
+    Encoded {
+        name: name.to_owned(),
+        kind: FactKind::Code { domain: domain.to_owned() },
+        array: Arc::new(UInt32Array::from(values)),
+    }
+}
+
+pub(crate) fn number(name: &str, scale: u32, values: Int64Array) -> Encoded {
+    Encoded { name: name.to_owned(), kind: FactKind::Number { scale }, array: Arc::new(values) }
+}
+
+pub(crate) fn boolean(name: &str, values: BooleanArray) -> Encoded {
+    Encoded { name: name.to_owned(), kind: FactKind::Boolean, array: Arc::new(values) }
+}
+
+/// A date column and, beside it, its month.
+pub(crate) fn dates(name: &str, values: &Date32Array) -> [Encoded; 2] {
+    let months: Int32Array = values
+        .iter()
+        .map(|day| {
+            day.map(|day| {
+                let (year, month, _) = date::to_civil(day);
+                year * 12 + month.cast_signed() - 1
+            })
+        })
+        .collect();
+    [
+        Encoded { name: name.to_owned(), kind: FactKind::Date, array: Arc::new(values.clone()) },
+        Encoded { name: month_column(name), kind: FactKind::Number { scale: 0 }, array: Arc::new(months) },
+    ]
+}
+
+/// Decimals as 64-bit integers of the same scale.
+pub(crate) fn decimals(array: &ArrayRef) -> Result<Int64Array, QueryError> {
+    if !matches!(array.data_type(), DataType::Decimal128(_, _)) {
+        return Err(QueryError::engine("facts", format!("expected a decimal, found {}", array.data_type())));
+    }
+    let decimals = array.as_primitive::<Decimal128Type>();
+    decimals
+        .iter()
+        .map(|value| value.map(i64::try_from).transpose())
+        .collect::<Result<Int64Array, _>>()
+        .map_err(|error| QueryError::engine("facts", error))
+}

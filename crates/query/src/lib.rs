@@ -1,0 +1,28 @@
+//! Questions to a lake: the KPI catalogue, the planner, and the Polars pipelines behind them.
+//!
+//! [`Engine`] is the way in: it opens one state of a lake and answers [`request::Request`]s with
+//! [`dealframe_model::frame::Frame`]s. Definitions live as YAML under `kpis/`; `parse` and
+//! `compile` turn their expressions into Polars, `plan` shares passes over the data among all
+//! KPIs of a run, `cube` rolls results up, `evaluate` makes values of them. `facts` keeps the
+//! tables in the shape that this wants. Nothing here writes to the lake's own tables, and
+//! nothing formats output: that is `dealframe-report`.
+
+pub mod catalogue;
+pub(crate) mod compile;
+pub(crate) mod cube;
+pub mod documentation;
+pub mod engine;
+pub mod error;
+pub(crate) mod evaluate;
+pub(crate) mod explain;
+pub(crate) mod facts;
+pub(crate) mod formula;
+pub mod listing;
+pub(crate) mod parse;
+pub mod period;
+pub(crate) mod plan;
+pub mod request;
+
+pub use catalogue::Catalogue;
+pub use engine::Engine;
+pub use error::QueryError;

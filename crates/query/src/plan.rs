@@ -1,0 +1,257 @@
+//! From asks to shared nodes.
+//!
+//! An ask is one sum or count that some KPI needs, at some unit of time and by some segments.
+//! The planner puts asks on the same table, date, filter and range together: equal measures are
+//! computed once, and segment sets share one pass as long as their combinations stay few in
+//! proportion to the rows. Everything an ask wants is then rolled up from its node's cube.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dealframe_lake::Lake;
+use dealframe_model::calendar::{Calendar, TimeUnit};
+use dealframe_model::expression::Expression;
+use dealframe_model::table;
+use hashbrown::HashMap;
+
+use crate::cube::{Apart, Cube, MeasureSpec, NodeReport, NodeSpec};
+use crate::error::QueryError;
+use crate::facts::derived::{self, DERIVED};
+use crate::facts::{Fact, build};
+
+/// One sum, count, distinct count or distribution that somebody needs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Ask {
+    pub table: String,
+    pub date: Option<String>,
+    pub unit: TimeUnit,
+    pub by: Vec<String>,
+    pub apart: Apart,
+    pub apart_expression: Option<Expression>,
+    pub filter: Option<Expression>,
+    pub filter_text: String,
+    pub from: Option<i32>,
+    pub to: Option<i32>,
+    pub measure: MeasureSpec,
+}
+
+/// What asks must share to be answered by one pass.
+type Group = (String, Option<String>, Apart, Option<Expression>, Option<i32>, Option<i32>);
+
+/// The fact tables of one state of the lake, made when they are first needed.
+pub(crate) struct Facts {
+    pub lake: Lake,
+    pub anchor: Option<i32>,
+    open: Mutex<BTreeMap<String, Arc<Fact>>>,
+}
+
+impl Facts {
+    pub(crate) fn new(lake: Lake, anchor: Option<i32>) -> Self {
+        Self { lake, anchor, open: Mutex::default() }
+    }
+
+    /// The fact table of a canonical or derived table.
+    pub(crate) fn table(&self, name: &str) -> Result<Arc<Fact>, QueryError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(fact) = open.get(name) {
+            return Ok(Arc::clone(fact));
+        }
+        let fact = match table::table(name) {
+            Some(table) => build::canonical(&self.lake, table)?,
+            None => derived::table(&self.lake, name, self.anchor)?,
+        };
+        let fact = Arc::new(fact);
+        open.insert(name.to_owned(), Arc::clone(&fact));
+        Ok(fact)
+    }
+}
+
+/// Whether a fact table of this name exists.
+pub(crate) fn is_table(name: &str) -> bool {
+    table::table(name).is_some() || DERIVED.iter().any(|derived| derived.name == name)
+}
+
+/// Groups that a cube may have for every row of its table: beyond that, sharing a pass costs more than it saves.
+const GROUPS_PER_ROW: f64 = 0.02;
+/// Cubes up to this size are always worth sharing.
+const SMALL_CUBE: f64 = 262_144.0;
+
+/// A node with the asks it answers.
+#[derive(Debug)]
+pub(crate) struct PlannedNode {
+    pub spec: NodeSpec,
+    pub estimate: f64,
+    /// Segment sets of the asks, as they were asked for.
+    pub wanted: Vec<Vec<String>>,
+}
+
+/// Nodes for a set of asks.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    pub nodes: Vec<PlannedNode>,
+    /// Node and measure of every ask.
+    pub places: HashMap<Ask, (usize, usize)>,
+}
+
+/// The cubes of a plan.
+pub(crate) struct Cubes {
+    pub cubes: Vec<Arc<Cube>>,
+    pub reports: Vec<NodeReport>,
+    pub places: HashMap<Ask, (usize, usize)>,
+}
+
+impl Cubes {
+    /// The cube that answers an ask, and which of its measures does.
+    pub(crate) fn of(&self, ask: &Ask) -> Result<(&Cube, usize), QueryError> {
+        self.places
+            .get(ask)
+            .and_then(|(node, measure)| self.cubes.get(*node).map(|cube| (&**cube, *measure)))
+            .ok_or_else(|| QueryError::engine("plan", format!("`{}` was not planned", ask.measure.text)))
+    }
+}
+
+fn estimate(fact: &Fact, date: Option<&str>, unit: TimeUnit, dimensions: &[String]) -> f64 {
+    let days = date
+        .and_then(|date| fact.column(date)?.bounds)
+        .map_or(1.0, |(low, high)| f64::from(u32::try_from(high - low + 1).unwrap_or(u32::MAX)));
+    let units = match unit {
+        TimeUnit::None => 1.0,
+        TimeUnit::Month => (days / 30.0).ceil(),
+        TimeUnit::Week => (days / 7.0).ceil(),
+        TimeUnit::Day => days,
+    };
+    let rows = f64::from(u32::try_from(fact.rows).unwrap_or(u32::MAX));
+    dimensions
+        .iter()
+        .map(|name| fact.column(name).map_or(1.0, |column| f64::from(column.distinct) + 1.0))
+        .fold(units, |groups, distinct| (groups * distinct).min(rows * 4.0))
+}
+
+impl Plan {
+    /// Groups asks into nodes.
+    pub(crate) fn new(asks: &[Ask], facts: &Facts) -> Result<Self, QueryError> {
+        let mut groups: Vec<(Group, Vec<&Ask>)> = Vec::new();
+        let mut index: HashMap<Group, usize> = HashMap::new();
+        for ask in asks {
+            let group = (ask.table.clone(), ask.date.clone(), ask.apart.clone(), ask.filter.clone(), ask.from, ask.to);
+            let position = *index.entry(group.clone()).or_insert_with(|| {
+                groups.push((group, Vec::new()));
+                groups.len() - 1
+            });
+            groups[position].1.push(ask);
+        }
+        let mut plan = Self::default();
+        for (_, asks) in groups {
+            plan.add_group(&asks, facts)?;
+        }
+        Ok(plan)
+    }
+
+    fn add_group(&mut self, asks: &[&Ask], facts: &Facts) -> Result<(), QueryError> {
+        let Some(first) = asks.first() else { return Ok(()) };
+        let fact = facts.table(&first.table)?;
+        let unit = asks.iter().map(|ask| ask.unit).max().unwrap_or(TimeUnit::None);
+        let mixed =
+            asks.iter().any(|ask| ask.unit == TimeUnit::Week) && asks.iter().any(|ask| ask.unit == TimeUnit::Month);
+        let unit = if mixed { TimeUnit::Day } else { unit };
+        let mut sets: Vec<Vec<String>> = Vec::new();
+        for ask in asks {
+            let mut set = ask.by.clone();
+            set.sort();
+            set.dedup();
+            if !sets.contains(&set) {
+                sets.push(set);
+            }
+        }
+        // The widest set first, so that narrower ones find a place in it.
+        sets.sort_by_key(|set| std::cmp::Reverse(set.len()));
+        let room = (f64::from(u32::try_from(fact.rows).unwrap_or(u32::MAX)) * GROUPS_PER_ROW).max(SMALL_CUBE);
+        let mut shared: Vec<Vec<String>> = Vec::new();
+        let mut home: HashMap<Vec<String>, usize> = HashMap::new();
+        for set in sets {
+            let union_with = |known: &Vec<String>| {
+                let mut union = known.clone();
+                union.extend(set.iter().filter(|name| !known.contains(name)).cloned());
+                union
+            };
+            let best = shared
+                .iter()
+                .enumerate()
+                .map(|(position, known)| {
+                    let union = union_with(known);
+                    let cost = estimate(&fact, first.date.as_deref(), unit, &union);
+                    (position, union, cost)
+                })
+                .filter(|(position, union, cost)| union.len() == shared[*position].len() || *cost <= room)
+                .filter(|(_, union, _)| union.len() < crate::cube::MAX_SEGMENTS)
+                .min_by(|left, right| left.2.total_cmp(&right.2));
+            let position = match best {
+                Some((position, union, _)) => {
+                    shared[position] = union;
+                    position
+                }
+                None => {
+                    shared.push(set.clone());
+                    shared.len() - 1
+                }
+            };
+            home.insert(set, position);
+        }
+        let start = self.nodes.len();
+        for dimensions in shared {
+            self.nodes.push(PlannedNode {
+                estimate: estimate(&fact, first.date.as_deref(), unit, &dimensions),
+                spec: NodeSpec {
+                    table: first.table.clone(),
+                    date: first.date.clone(),
+                    unit,
+                    dimensions,
+                    apart: first.apart.clone(),
+                    apart_expression: first.apart_expression.clone(),
+                    filter: first.filter.clone(),
+                    filter_text: first.filter_text.clone(),
+                    from: first.from,
+                    to: first.to,
+                    measures: Vec::new(),
+                },
+                wanted: Vec::new(),
+            });
+        }
+        for ask in asks {
+            let mut set = ask.by.clone();
+            set.sort();
+            set.dedup();
+            let position = start + home.get(&set).copied().unwrap_or(0);
+            let node = &mut self.nodes[position];
+            if !node.wanted.contains(&ask.by) {
+                node.wanted.push(ask.by.clone());
+            }
+            let same = |known: &MeasureSpec| known.of == ask.measure.of && known.filter == ask.measure.filter;
+            let measure = node.spec.measures.iter().position(same).unwrap_or_else(|| {
+                node.spec.measures.push(ask.measure.clone());
+                node.spec.measures.len() - 1
+            });
+            self.places.insert((*ask).clone(), (position, measure));
+        }
+        Ok(())
+    }
+
+    /// Runs every node. Polars works on all cores within a node, so nodes run one after the other.
+    pub(crate) fn run(
+        self,
+        facts: &Facts,
+        rewind_to: Option<i32>,
+        calendar: &Calendar,
+        explain: bool,
+    ) -> Result<Cubes, QueryError> {
+        let mut cubes = Vec::with_capacity(self.nodes.len());
+        let mut reports = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let fact = facts.table(&node.spec.table)?;
+            let (cube, report) = node.spec.run(&fact, rewind_to, calendar, explain)?;
+            cubes.push(Arc::new(cube));
+            reports.push(report);
+        }
+        Ok(Cubes { cubes, reports, places: self.places })
+    }
+}
