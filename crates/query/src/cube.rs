@@ -159,7 +159,8 @@ impl NodeSpec {
             let shape = self.measure(fact, rewind_to, position, measure, &mut selected, &mut sums)?;
             shapes.push(shape);
         }
-        let frame = frame.select(selected);
+        // A selection of no columns would have no rows either.
+        let frame = if selected.is_empty() { frame } else { frame.select(selected) };
         let frame = if grouped.is_empty() { frame.select(sums) } else { frame.group_by(grouped).agg(sums) };
         Ok(Pipeline { frame, packings, time_low, apart_scale, shapes })
     }

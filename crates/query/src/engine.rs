@@ -160,6 +160,16 @@ impl Engine {
         Ok(Prepared { request, by, grains, filter, filter_text })
     }
 
+    /// The segment that a breakdown brings along, so that `loss_reasons` alone means what it says.
+    fn own_segment(&self, id: &str) -> Result<Option<String>, QueryError> {
+        Ok(match &self.catalogue.get(id)?.compute {
+            Compute::Derived(Derived { operation: Operation::By { segment } | Operation::Share { segment }, .. }) => {
+                Some(segment.clone())
+            }
+            _ => None,
+        })
+    }
+
     /// The question of a KPI at a grain: the range, cut off at the as-of day, and as far back as the KPI looks.
     fn question(&self, prepared: &Prepared<'_>, id: &str, grain: Grain) -> Result<(Question, Question), QueryError> {
         let request = prepared.request;
@@ -169,8 +179,9 @@ impl Engine {
             (Some(to), Some(cap)) => Some(to.min(cap)),
             (to, cap) => to.or(cap),
         };
+        let by = if request.by.is_empty() { self.own_segment(id)?.into_iter().collect() } else { prepared.by.clone() };
         let shown = Question {
-            by: prepared.by.clone(),
+            by,
             grain,
             unit: unit_of(calendar, &prepared.grains),
             from: request.from,
@@ -294,7 +305,7 @@ impl Engine {
                 questions.push(shown);
             }
         }
-        if prepared.by.is_empty() {
+        if questions.iter().any(|question| question.by.is_empty()) {
             space.number([0; MAX_SEGMENTS], 0);
         }
         let columns = found

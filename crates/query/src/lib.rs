@@ -22,6 +22,7 @@ pub(crate) mod parse;
 pub mod period;
 pub(crate) mod plan;
 pub mod request;
+pub(crate) mod sql;
 
 pub use catalogue::Catalogue;
 pub use engine::Engine;

@@ -90,11 +90,16 @@ impl Walk<'_> {
             Some(filter) => format!("({filter}) and {was_there}"),
             None => was_there,
         };
+        // What is there is there, whether or not it has an amount.
+        let of = match (stock.aggregate, &stock.of) {
+            (Aggregate::Sum, Some(of)) => Some(format!("coalesce({of}, 0)")),
+            (_, of) => of.clone(),
+        };
         let side = |date| Leaf {
             table: &stock.table,
             date,
             aggregate: stock.aggregate,
-            of: stock.of.as_deref(),
+            of: of.as_deref(),
             filter: Some(&filter),
         };
         if stock.aggregate != Aggregate::Count && stock.aggregate != Aggregate::Sum {

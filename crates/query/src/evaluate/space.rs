@@ -50,6 +50,11 @@ impl Space {
         self.combinations.get(number as usize).copied().unwrap_or_default()
     }
 
+    /// The number of a combination that occurs.
+    pub(crate) fn find(&self, combination: Combination) -> Option<u32> {
+        self.index.get(&combination).copied()
+    }
+
     /// The number of a combination, after `--top` has had its way.
     pub(crate) fn number(&mut self, combination: Combination, width: usize) -> u32 {
         let combination = match &self.kept {

@@ -13,10 +13,14 @@ use super::kinds::carried_get;
 use super::money::Currency;
 use super::space::Space;
 use super::{Point, Question, Series};
+use crate::cube::MAX_SEGMENTS;
 use crate::error::QueryError;
 
 /// Lines that a dense result may have; more is a mistake more often than a wish.
 const MOST_ROWS: u64 = 20_000_000;
+
+/// The value of a segment by which a KPI is not broken down, beside one that is.
+const ALL: &str = "(all)";
 
 /// A KPI at one grain, ready to be laid out.
 pub(crate) struct Column<'a> {
@@ -99,10 +103,10 @@ impl Layout<'_> {
                 combinations =
                     column.series.combinations().into_iter().map(|combination| ranks[combination as usize]).collect();
             }
-            if self.segments.is_empty()
-                && let Some(all) = ranks.first()
-            {
-                combinations.push(*all);
+            let places: Vec<Option<usize>> =
+                self.segments.iter().map(|name| column.question.by.iter().position(|own| own == name)).collect();
+            if let (true, Some(total)) = (column.question.by.is_empty(), self.space.find([0; MAX_SEGMENTS])) {
+                combinations.push(ranks[total as usize]);
             }
             combinations.sort_unstable();
             combinations.dedup();
@@ -125,8 +129,13 @@ impl Layout<'_> {
                         })
                     });
                     let combination = self.space.combination(key.1);
-                    let segments = (0..self.segments.len())
-                        .map(|segment| self.space.label(combination[segment]).map(|label| labels.number(label)))
+                    let segments = places
+                        .iter()
+                        .map(|place| match place {
+                            Some(place) => self.space.label(combination[*place]).map(|label| labels.number(label)),
+                            // Beside a breakdown, a KPI that is not broken down covers all of the segment.
+                            None => Some(labels.number(ALL)),
+                        })
                         .collect();
                     frame.rows.push(Row {
                         kpi,

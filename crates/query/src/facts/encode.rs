@@ -112,10 +112,17 @@ impl<'a> Encoder<'a> {
 
     /// Columns of the lake that the encoder reads.
     pub(crate) fn projection(&self) -> Vec<&'static str> {
+        let ends = |name: &str| {
+            self.segments.iter().flat_map(|plan| &plan.candidates).any(|candidate| match candidate {
+                Candidate::Own(own) | Candidate::Identifier(own) => *own == name,
+                Candidate::ByKey(..) => false,
+            })
+        };
         self.table
             .columns()
             .filter(|column| {
                 column.references.is_some()
+                    || ends(column.name)
                     || !matches!(column.kind, ColumnType::Text | ColumnType::Json | ColumnType::Timestamp)
                     || column.name == self.table.key
             })

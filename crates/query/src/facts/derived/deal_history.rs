@@ -190,7 +190,11 @@ fn stays(present: &Present, changes: &[Change], open: u32, anchor: i32) -> Vec<S
                 first.from_probability.or(first.probability),
             );
         }
-        None => point(start, true, present.stage, present.amount, present.probability),
+        // A closed deal without history says nothing of the stages it went through.
+        None => {
+            let stage = if present.is_open { present.stage } else { 0 };
+            point(start, true, stage, present.amount, present.probability);
+        }
     }
     for change in changes {
         let is_open = change.status == 0 || change.status == open;
@@ -439,7 +443,7 @@ mod tests {
     #[test]
     fn without_history_a_deal_stays_from_creation_to_closing() {
         let stays = stays(&present(false, Some(30)), &[], OPEN, 99);
-        assert_eq!(stays, vec![Stay { from: 10, until: Some(30), stage: 9, amount: Some(900), probability: None }]);
+        assert_eq!(stays, vec![Stay { from: 10, until: Some(30), stage: 0, amount: Some(900), probability: None }]);
     }
 
     #[test]

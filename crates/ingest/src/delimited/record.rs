@@ -1,0 +1,441 @@
+//! The record reader: bytes in, fields out, every record with its line and offset.
+//!
+//! RFC 4180 with what real exports add: LF, CRLF or lone CR line ends, a quote inside an
+//! unquoted field is literal (`5" pipe`), and a broken quote (never closed, or followed by
+//! text) costs only its own record: reading goes on at the next line end after the quote
+//! that opened. Nothing is decoded, trimmed or padded here. A record may span at most
+//! [`LONGEST_FIELD`] bytes of quoted text, so that one lost quote cannot swallow a file.
+
+use super::dialect::Dialect;
+
+/// A quoted field that is not closed within this many bytes is taken as never closed.
+pub const LONGEST_FIELD: usize = 16 << 20;
+
+/// Place of one field: in the bytes read, or in the scratch buffer where doubled quotes were undone.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: u32,
+    end: u32,
+    unescaped: bool,
+}
+
+/// The fields of the current record.
+#[derive(Debug, Default)]
+pub struct Fields {
+    spans: Vec<Span>,
+    scratch: Vec<u8>,
+}
+
+impl Fields {
+    /// Number of fields.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// True when there is no field.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// The field at `index`, without its quotes. Empty when there is none.
+    #[inline]
+    pub fn get<'a>(&'a self, bytes: &'a [u8], index: usize) -> &'a [u8] {
+        let Some(span) = self.spans.get(index) else { return &[] };
+        let from = if span.unescaped { &self.scratch } else { bytes };
+        from.get(span.start as usize..span.end as usize).unwrap_or(&[])
+    }
+
+    fn clear(&mut self) {
+        self.spans.clear();
+        self.scratch.clear();
+    }
+
+    #[inline]
+    fn push(&mut self, start: usize, end: usize) {
+        self.spans.push(Span { start: start as u32, end: end as u32, unescaped: false });
+    }
+
+    fn push_unescaped(&mut self, inner: &[u8], quote: u8) {
+        let start = self.scratch.len();
+        let mut rest = inner;
+        while let Some(at) = memchr::memchr(quote, rest) {
+            self.scratch.extend_from_slice(&rest[..=at]);
+            rest = rest.get(at + 2..).unwrap_or(&[]);
+        }
+        self.scratch.extend_from_slice(rest);
+        self.spans.push(Span { start: start as u32, end: self.scratch.len() as u32, unescaped: true });
+    }
+}
+
+/// What is wrong with a record that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    UnterminatedQuote,
+    TextAfterQuote,
+}
+
+/// One step of the reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Record,
+    /// A line without any byte.
+    Blank,
+    Broken(Fault),
+}
+
+/// Where the record that was just read stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Place {
+    /// Lines before it in these bytes.
+    pub line: u64,
+    /// First byte.
+    pub start: usize,
+    /// Byte after the last one, without the line end.
+    pub end: usize,
+}
+
+/// Reads the records of a byte slice that begins at a record.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+    position: usize,
+    line: u64,
+    delimiter: u8,
+    quote: u8,
+    quoting: bool,
+    line_end: u8,
+    skip_space: bool,
+    /// Whether the bytes end where the file ends: an open quote there is an error, not a lack of data.
+    complete: bool,
+    stray: bool,
+    starved: bool,
+    place: Place,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader over bytes that begin at a record. `complete`: the bytes reach to the end of the file.
+    pub fn new(bytes: &'a [u8], dialect: &Dialect, complete: bool) -> Self {
+        Self {
+            bytes,
+            position: 0,
+            line: 0,
+            delimiter: dialect.delimiter,
+            quote: dialect.quote.unwrap_or(b'"'),
+            quoting: dialect.quote.is_some(),
+            line_end: dialect.line_end.byte(),
+            skip_space: dialect.space_after_delimiter,
+            complete,
+            stray: false,
+            starved: false,
+            place: Place::default(),
+        }
+    }
+
+    /// A quote was met where none opens or closes a field, so counting quotes does not find record ends.
+    pub fn saw_stray_quote(&self) -> bool {
+        self.stray
+    }
+
+    /// The last record was cut off by the end of the bytes (only when they are not complete).
+    pub fn starved(&self) -> bool {
+        self.starved
+    }
+
+    /// Place of the record that was just read.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Byte after the record that was just read and its line end.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Lines read so far.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Reads the next record into `fields`; `None` at the end, or when the bytes end inside a record.
+    pub fn next(&mut self, fields: &mut Fields) -> Option<Step> {
+        fields.clear();
+        let start = self.position;
+        if start >= self.bytes.len() {
+            return None;
+        }
+        self.place = Place { line: self.line, start, end: start };
+        let mut at = start;
+        let mut quoted_any = false;
+        loop {
+            if self.skip_space {
+                while self.bytes.get(at) == Some(&b' ') {
+                    at += 1;
+                }
+            }
+            let outcome = if self.quoting && self.bytes.get(at) == Some(&self.quote) {
+                quoted_any = true;
+                self.quoted(at, fields)
+            } else {
+                self.plain(at, fields)
+            };
+            match outcome {
+                Outcome::Delimiter(next) => at = next,
+                Outcome::LineEnd { end, next } => {
+                    return Some(self.finish(start, end, next, quoted_any, fields));
+                }
+                Outcome::Starved => {
+                    self.starved = true;
+                    return None;
+                }
+                Outcome::Broken(fault, quote_at) => return self.resume_after(fault, start, quote_at),
+            }
+        }
+    }
+
+    fn finish(&mut self, start: usize, end: usize, next: usize, quoted_any: bool, fields: &Fields) -> Step {
+        self.position = next;
+        self.place.end = end;
+        self.line += if quoted_any {
+            let lines = memchr::memchr_iter(self.line_end, &self.bytes[start..next]).count() as u64;
+            lines.max(1)
+        } else {
+            1
+        };
+        if end == start && fields.len() == 1 { Step::Blank } else { Step::Record }
+    }
+
+    /// Gives up the record and goes on after the line on which the broken quote opened.
+    fn resume_after(&mut self, fault: Fault, start: usize, quote_at: usize) -> Option<Step> {
+        self.stray = true;
+        let (end, next) = match memchr::memchr(self.line_end, &self.bytes[quote_at..]) {
+            Some(offset) => (self.without_carriage_return(quote_at, quote_at + offset), quote_at + offset + 1),
+            None if self.complete => (self.bytes.len(), self.bytes.len()),
+            None => {
+                self.starved = true;
+                return None;
+            }
+        };
+        self.line += (memchr::memchr_iter(self.line_end, &self.bytes[start..next]).count() as u64).max(1);
+        self.position = next;
+        self.place.end = end;
+        Some(Step::Broken(fault))
+    }
+
+    fn without_carriage_return(&self, start: usize, end: usize) -> usize {
+        if self.line_end == b'\n' && end > start && self.bytes[end - 1] == b'\r' { end - 1 } else { end }
+    }
+
+    #[inline]
+    fn plain(&mut self, start: usize, fields: &mut Fields) -> Outcome {
+        let mut at = start;
+        loop {
+            let Some(found) = find3(self.bytes, at, self.delimiter, self.line_end, self.quote) else {
+                if !self.complete {
+                    return Outcome::Starved;
+                }
+                let length = self.bytes.len();
+                let end = self.without_carriage_return(start, length);
+                fields.push(start, end);
+                return Outcome::LineEnd { end, next: length };
+            };
+            let byte = self.bytes[found];
+            if byte == self.delimiter {
+                fields.push(start, found);
+                return Outcome::Delimiter(found + 1);
+            }
+            if byte == self.line_end {
+                let end = self.without_carriage_return(start, found);
+                fields.push(start, end);
+                return Outcome::LineEnd { end, next: found + 1 };
+            }
+            self.stray = true;
+            at = found + 1;
+        }
+    }
+
+    fn quoted(&mut self, open: usize, fields: &mut Fields) -> Outcome {
+        let inner = open + 1;
+        let limit = self.bytes.len().min(inner.saturating_add(LONGEST_FIELD));
+        let mut at = inner;
+        let mut doubled = false;
+        let close = loop {
+            let Some(offset) = self.bytes.get(at..limit).and_then(|rest| memchr::memchr(self.quote, rest)) else {
+                let exhausted = limit == self.bytes.len() && !self.complete;
+                return if exhausted && limit < inner.saturating_add(LONGEST_FIELD) {
+                    Outcome::Starved
+                } else {
+                    Outcome::Broken(Fault::UnterminatedQuote, open)
+                };
+            };
+            let found = at + offset;
+            match self.bytes.get(found + 1) {
+                Some(byte) if *byte == self.quote => {
+                    doubled = true;
+                    at = found + 2;
+                }
+                None if !self.complete => return Outcome::Starved,
+                _ => break found,
+            }
+        };
+        if doubled {
+            fields.push_unescaped(&self.bytes[inner..close], self.quote);
+        } else {
+            fields.push(inner, close);
+        }
+        self.after_quote(open, close)
+    }
+
+    fn after_quote(&self, open: usize, close: usize) -> Outcome {
+        let mut after = close + 1;
+        if self.skip_space {
+            while self.bytes.get(after) == Some(&b' ') {
+                after += 1;
+            }
+        }
+        match self.bytes.get(after) {
+            Some(byte) if *byte == self.delimiter => Outcome::Delimiter(after + 1),
+            Some(byte) if *byte == self.line_end => Outcome::LineEnd { end: after, next: after + 1 },
+            Some(b'\r') => match self.bytes.get(after + 1) {
+                Some(b'\n') => Outcome::LineEnd { end: after, next: after + 2 },
+                None if self.complete => Outcome::LineEnd { end: after, next: after + 1 },
+                None => Outcome::Starved,
+                Some(_) => Outcome::Broken(Fault::TextAfterQuote, open),
+            },
+            None if self.complete => Outcome::LineEnd { end: after, next: after },
+            None => Outcome::Starved,
+            Some(_) => Outcome::Broken(Fault::TextAfterQuote, open),
+        }
+    }
+}
+
+enum Outcome {
+    Delimiter(usize),
+    LineEnd { end: usize, next: usize },
+    Broken(Fault, usize),
+    Starved,
+}
+
+const LOW: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+#[inline]
+fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(LOW) & !word & HIGH
+}
+
+/// First position from `from` on of any of three bytes. Eight bytes at a time: fields are short.
+#[inline]
+fn find3(bytes: &[u8], from: usize, first: u8, second: u8, third: u8) -> Option<usize> {
+    let (a, b, c) = (LOW * u64::from(first), LOW * u64::from(second), LOW * u64::from(third));
+    let mut at = from;
+    while let Some(window) = bytes.get(at..at + 8) {
+        let Ok(array) = <[u8; 8]>::try_from(window) else { break };
+        let word = u64::from_le_bytes(array);
+        let hits = zero_bytes(word ^ a) | zero_bytes(word ^ b) | zero_bytes(word ^ c);
+        if hits != 0 {
+            return Some(at + (hits.trailing_zeros() / 8) as usize);
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..)?;
+    rest.iter().position(|byte| *byte == first || *byte == second || *byte == third).map(|offset| at + offset)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::delimited::dialect::LineEnd;
+
+    fn read(text: &[u8], dialect: &Dialect) -> Vec<(u64, Result<Vec<String>, Fault>)> {
+        let mut reader = Reader::new(text, dialect, true);
+        let mut fields = Fields::default();
+        let mut out = Vec::new();
+        while let Some(step) = reader.next(&mut fields) {
+            let line = reader.place().line + 1;
+            out.push(match step {
+                Step::Record => {
+                    let row =
+                        (0..fields.len()).map(|i| String::from_utf8_lossy(fields.get(text, i)).into_owned()).collect();
+                    (line, Ok(row))
+                }
+                Step::Blank => (line, Ok(vec![])),
+                Step::Broken(fault) => (line, Err(fault)),
+            });
+        }
+        out
+    }
+
+    fn rows(text: &str) -> Vec<(u64, Result<Vec<String>, Fault>)> {
+        read(text.as_bytes(), &Dialect::default())
+    }
+
+    fn row(line: u64, cells: &[&str]) -> (u64, Result<Vec<String>, Fault>) {
+        (line, Ok(cells.iter().map(|cell| (*cell).to_owned()).collect()))
+    }
+
+    #[test]
+    fn quotes_newlines_and_line_numbers() {
+        assert_eq!(
+            rows("a,b\r\n\"x\r\ny\",\"q\"\"q\"\n\nlast,\"\""),
+            vec![row(1, &["a", "b"]), row(2, &["x\r\ny", "q\"q"]), row(4, &[]), row(5, &["last", ""])]
+        );
+    }
+
+    #[test]
+    fn a_stray_quote_is_literal() {
+        assert_eq!(rows("1,5\" pipe,2\n3,x,4\n"), vec![row(1, &["1", "5\" pipe", "2"]), row(2, &["3", "x", "4"])]);
+    }
+
+    #[test]
+    fn an_open_quote_costs_its_own_record_only() {
+        assert_eq!(
+            rows("a,b\n1,\"open\n2,x\n3,y\n"),
+            vec![row(1, &["a", "b"]), (2, Err(Fault::UnterminatedQuote)), row(3, &["2", "x"]), row(4, &["3", "y"])]
+        );
+        assert_eq!(
+            rows("1,\"open\n2,\"x\"\n3,y"),
+            vec![(1, Err(Fault::TextAfterQuote)), row(2, &["2", "x"]), row(3, &["3", "y"])]
+        );
+    }
+
+    #[test]
+    fn lone_carriage_returns() {
+        let dialect = Dialect { line_end: LineEnd::Cr, ..Dialect::default() };
+        assert_eq!(
+            read(b"a,b\r1,\"x\ry\"\r2,z", &dialect),
+            vec![row(1, &["a", "b"]), row(2, &["1", "x\ry"]), row(4, &["2", "z"])]
+        );
+    }
+
+    #[test]
+    fn agrees_with_the_csv_crate_on_generated_text() {
+        let alphabet: &[&[u8]] =
+            &[b"a", b"bc", b"1234567890", b",", b"\n", b"\r\n", b"\"x\"", b"\"p,q\"", b"\"a\nb\"", b"\"\"\"\"", b" "];
+        let mut seed = 7u64;
+        for _ in 0..3_000 {
+            let mut text = Vec::new();
+            let mut field_open = false;
+            for _ in 0..24 {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let piece = alphabet[(seed >> 33) as usize % alphabet.len()];
+                let separator = matches!(piece, b"," | b"\n" | b"\r\n");
+                if !separator && field_open {
+                    text.push(b',');
+                }
+                text.extend_from_slice(piece);
+                field_open = !separator;
+            }
+            let mut reference =
+                csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_slice());
+            let expected: Vec<Vec<String>> =
+                reference.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect();
+            let found: Vec<Vec<String>> = rows(std::str::from_utf8(&text).unwrap())
+                .into_iter()
+                .map(|(_, row)| row.unwrap())
+                .filter(|row| !row.is_empty())
+                .collect();
+            assert_eq!(found, expected, "{}", String::from_utf8_lossy(&text));
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! From a specification to a document: resolves ranges, asks the engine once, and where that
+//! fails asks section by section, to find the guilty and keep the rest.
+
+use dealframe_model::date;
+use dealframe_model::frame::Frame;
+use dealframe_model::kpi::Base;
+use dealframe_query::request::Request;
+use dealframe_query::{Engine, period};
+
+use super::Job;
+use crate::document::{Answer, Definition, Document, Section, tiles};
+use crate::slug::unique;
+use crate::{ReportError, slug, spec};
+
+/// The error of a section, its hint, and whether it is the user's to settle.
+pub(super) type Failure = Option<(String, Option<String>, bool)>;
+
+/// A question, or why it could not even be asked.
+type Asked = Result<Request, ReportError>;
+
+pub(super) fn document(job: &Job, engine: &Engine) -> Result<(Document, Vec<Failure>), ReportError> {
+    let asked: Vec<Asked> = (0..job.spec.sections.len()).map(|index| request(job, index, engine)).collect();
+    let headline = headline(job, engine);
+    let ranges: Vec<String> = (asked.iter())
+        .map(|asked| asked.as_ref().map(|asked| range_text(&(asked.from, asked.to), engine)).unwrap_or_default())
+        .collect();
+    let (headline_frames, answers) = ask(engine, &headline, asked);
+
+    let mut sections: Vec<Section> = Vec::new();
+    let mut failures = Vec::new();
+    let mut slugs: Vec<String> = vec!["report".to_owned()];
+    let report_range = range_text(&range(job, None, engine).unwrap_or_default(), engine);
+    for ((spec, own), answer) in job.spec.sections.iter().zip(ranges).zip(answers) {
+        let name = unique(slug(&spec.title), &slugs);
+        slugs.push(name.clone());
+        let (answer, failure) = match answer {
+            Ok(frame) => (Answer::Frame(frame), None),
+            Err(error) => {
+                let (text, hint) = (chain(&error), error.hint());
+                let failure = Some((text.clone(), hint.clone(), error.is_user_fault()));
+                (Answer::Failed { error: text, hint }, failure)
+            }
+        };
+        sections.push(Section {
+            title: spec.title.clone(),
+            slug: name,
+            text: spec.text.clone(),
+            period: if own == report_range { String::new() } else { own },
+            filters: spec.filters.clone(),
+            chart: spec.chart,
+            columns: spec.columns,
+            answer,
+        });
+        failures.push(failure);
+    }
+    let document = Document {
+        title: job.spec.title.clone(),
+        description: job.spec.description.clone(),
+        as_of: engine.as_of(),
+        lake_sequence: engine.lake_sequence(),
+        period: report_range,
+        tiles: headline_tiles(&headline, &headline_frames),
+        definitions: definitions(engine, &headline, &sections),
+        sections,
+    };
+    Ok((document, failures))
+}
+
+/// An error with its causes, as one line.
+fn chain(error: &ReportError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+type Bounds = (Option<i32>, Option<i32>);
+
+/// The range of a section, or of the report where `section` is `None`.
+fn range(job: &Job, section: Option<usize>, engine: &Engine) -> Result<Bounds, ReportError> {
+    let file = job.path.display().to_string();
+    let section = section.map(|index| &job.spec.sections[index]);
+    let place = section.map_or("report".to_owned(), |section| format!("section `{}`", section.title));
+    let own = section.filter(|section| section.period.is_some() || section.from.is_some() || section.to.is_some());
+    let (period, from, to) = match own {
+        Some(section) => (&section.period, &section.from, &section.to),
+        None => (&job.spec.period, &job.spec.from, &job.spec.to),
+    };
+    let mut bounds = (None, None);
+    if let Some(text) = period {
+        let range = period::parse(text, engine.as_of(), engine.calendar())?;
+        bounds = (range.from, range.to);
+    }
+    if let Some(from) = from {
+        bounds.0 = Some(spec::day(from, &file, &place)?);
+    }
+    // Written inclusively, as people do.
+    if let Some(to) = to {
+        bounds.1 = Some(spec::day(to, &file, &place)? + 1);
+    }
+    Ok(bounds)
+}
+
+fn request(job: &Job, section: usize, engine: &Engine) -> Asked {
+    let request = job.spec.sections[section].request(&job.path.display().to_string())?;
+    let (from, to) = range(job, Some(section), engine)?;
+    Ok(Request { from, to, ..request })
+}
+
+fn range_text((from, to): &Bounds, engine: &Engine) -> String {
+    match (from, to) {
+        (None, None) => "all data".to_owned(),
+        _ => {
+            let end = to.map(|day| day - 1).or_else(|| engine.as_of());
+            format!(
+                "{} .. {}",
+                from.map_or("start".to_owned(), date::format),
+                end.map_or("end".to_owned(), date::format)
+            )
+        }
+    }
+}
+
+/// The headline question twice: against the previous period, and against the year before.
+fn headline(job: &Job, engine: &Engine) -> Vec<Request> {
+    let Some(headline) = &job.spec.headline else { return Vec::new() };
+    let file = job.path.display().to_string();
+    let (Ok(grain), Ok((from, to))) = (spec::grain(&headline.grain, &file, "headline"), range(job, None, engine))
+    else {
+        return Vec::new();
+    };
+    [Base::Previous, Base::YearAgo]
+        .into_iter()
+        .map(|base| Request {
+            kpis: headline.kpis.clone(),
+            grains: vec![grain],
+            from,
+            to,
+            compare: Some(base),
+            ..Request::default()
+        })
+        .collect()
+}
+
+fn headline_tiles(headline: &[Request], frames: &[Frame]) -> Vec<tiles::Tile> {
+    match (headline.first().and_then(|request| request.grains.first()), frames) {
+        (Some(grain), [previous, rest @ ..]) => tiles::tiles(previous, rest.first(), *grain),
+        _ => Vec::new(),
+    }
+}
+
+/// Everything in one call, so that the plan is shared; after a failure one by one.
+fn ask(engine: &Engine, headline: &[Request], asked: Vec<Asked>) -> (Vec<Frame>, Vec<Result<Frame, ReportError>>) {
+    let good = headline.iter().chain(asked.iter().filter_map(|asked| asked.as_ref().ok()));
+    let good: Vec<Request> = good.cloned().collect();
+    if let Ok(mut frames) = engine.run(&good)
+        && frames.len() == good.len()
+    {
+        let mut sections = frames.split_off(headline.len()).into_iter();
+        let answers = asked.into_iter().map(|asked| asked.map(|_| sections.next().unwrap_or_default())).collect();
+        return (frames, answers);
+    }
+    let one = |request: &Request| -> Result<Frame, ReportError> {
+        Ok(engine.run(std::slice::from_ref(request))?.pop().unwrap_or_default())
+    };
+    let headline = headline.iter().filter_map(|request| one(request).ok()).collect();
+    (headline, asked.into_iter().map(|asked| asked.and_then(|request| one(&request))).collect())
+}
+
+fn definitions(engine: &Engine, headline: &[Request], sections: &[Section]) -> Vec<Definition> {
+    let mut ids: Vec<&str> =
+        headline.first().map(|request| request.kpis.iter().map(String::as_str).collect()).unwrap_or_default();
+    for section in sections {
+        if let Answer::Frame(frame) = &section.answer {
+            ids.extend(frame.kpis.iter().map(|kpi| kpi.id.as_str()));
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    ids.retain(|id| seen.insert(*id));
+    ids.iter()
+        .filter_map(|id| engine.catalogue().get(id).ok())
+        .map(|definition| Definition {
+            id: definition.id.clone(),
+            name: definition.name.clone(),
+            what: definition.what.clone(),
+            formula: definition.formula.clone(),
+            caveats: definition.caveats.clone(),
+        })
+        .collect()
+}

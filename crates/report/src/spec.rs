@@ -1,0 +1,334 @@
+//! Report specifications: what a YAML file says about a report, checked and placed.
+//!
+//! Unknown keys are refused with file, line and column, and a date or grain that cannot be read
+//! names its section. Periods in words and names of KPIs and segments are resolved by
+//! `dealframe-query` when the report runs, because they depend on the lake.
+
+use std::path::Path;
+
+use dealframe_model::calendar::{Calendar, Grain};
+use dealframe_model::date;
+use dealframe_model::kpi::Base;
+use dealframe_query::request::{RateKind, Request, Settings};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
+
+use crate::ReportError;
+use crate::chart::Kind;
+use crate::document::Columns;
+
+/// A report as its author wrote it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    pub title: String,
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Range of the sections that name none of their own.
+    #[serde(default)]
+    pub period: Option<String>,
+    #[serde(default)]
+    pub from: Option<String>,
+    #[serde(default)]
+    pub to: Option<String>,
+    #[serde(default)]
+    pub as_of: Option<String>,
+    #[serde(default)]
+    pub currency: Option<String>,
+    #[serde(default)]
+    pub rate_kind: Option<String>,
+    #[serde(default)]
+    pub calendar: Option<Calendar>,
+    #[serde(default)]
+    pub headline: Option<Headline>,
+    pub sections: Vec<SectionSpec>,
+}
+
+/// The tiles at the top.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Headline {
+    #[serde(deserialize_with = "one_or_many")]
+    pub kpis: Vec<String>,
+    #[serde(default = "month")]
+    pub grain: String,
+}
+
+fn month() -> String {
+    "month".to_owned()
+}
+
+/// One section.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SectionSpec {
+    pub title: String,
+    #[serde(default)]
+    pub text: Option<String>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub kpis: Vec<String>,
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub by: Vec<String>,
+    #[serde(default, alias = "grains", deserialize_with = "one_or_many")]
+    pub grain: Vec<String>,
+    #[serde(default)]
+    pub period: Option<String>,
+    #[serde(default)]
+    pub from: Option<String>,
+    #[serde(default)]
+    pub to: Option<String>,
+    /// Not split at commas: an expression may hold some.
+    #[serde(default, rename = "where", deserialize_with = "one_or_many_whole")]
+    pub filters: Vec<String>,
+    #[serde(default)]
+    pub compare: Option<String>,
+    #[serde(default)]
+    pub top: Option<u32>,
+    #[serde(default)]
+    pub sparse: bool,
+    #[serde(default)]
+    pub chart: Kind,
+    #[serde(default)]
+    pub columns: Columns,
+}
+
+/// Reads a specification.
+///
+/// # Errors
+/// When the file cannot be read or says something that no report has.
+pub fn read(path: &Path) -> Result<Spec, ReportError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ReportError::Io { path: path.to_owned(), source })?;
+    parse(&text, &path.display().to_string())
+}
+
+/// Reads a specification from a text; `file` is the name in errors.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse(text: &str, file: &str) -> Result<Spec, ReportError> {
+    let spec: Spec = serde_saphyr::from_str(text).map_err(|error| {
+        let place = error.location();
+        let reason = error.without_snippet().to_string();
+        ReportError::Syntax {
+            file: file.to_owned(),
+            line: place.map_or(1, |place| place.line()),
+            column: place.map_or(1, |place| place.column()),
+            reason: reason.lines().next().unwrap_or("cannot be read").to_owned(),
+        }
+    })?;
+    check(&spec, file)?;
+    Ok(spec)
+}
+
+fn check(spec: &Spec, file: &str) -> Result<(), ReportError> {
+    let fail = |place: &str, reason: &str, hint: &str| {
+        Err(ReportError::Spec {
+            file: file.to_owned(),
+            place: place.to_owned(),
+            reason: reason.to_owned(),
+            hint: hint.to_owned(),
+        })
+    };
+    if spec.sections.is_empty() {
+        return fail(
+            "sections",
+            "a report needs at least one section",
+            "add `sections: [{title: Revenue, kpis: revenue, grain: month}]`",
+        );
+    }
+    let month = spec.calendar.map_or(1, |calendar| calendar.fiscal_start_month);
+    if !(1..=12).contains(&month) {
+        return fail("calendar", &format!("fiscal_start_month is {month}"), "give a month from 1 to 12");
+    }
+    spec.settings(&Settings::default(), file)?;
+    if let Some(headline) = &spec.headline {
+        grain(&headline.grain, file, "headline")?;
+    }
+    for section in &spec.sections {
+        let place = format!("section `{}`", section.title);
+        if section.kpis.is_empty() {
+            return fail(&place, "it names no KPI", "`dealframe kpis` lists every KPI");
+        }
+        section.request(file)?;
+        if section.period.is_some() && (section.from.is_some() || section.to.is_some()) {
+            return fail(&place, "it has a period and from or to", "give one or the other");
+        }
+        for text in [&section.from, &section.to].into_iter().flatten() {
+            day(text, file, &place)?;
+        }
+    }
+    for text in [&spec.from, &spec.to].into_iter().flatten() {
+        day(text, file, "report")?;
+    }
+    Ok(())
+}
+
+/// Reads a day; `place` says where it stands.
+pub(crate) fn day(text: &str, file: &str, place: &str) -> Result<i32, ReportError> {
+    date::parse(text.trim()).ok_or_else(|| ReportError::Spec {
+        file: file.to_owned(),
+        place: place.to_owned(),
+        reason: format!("`{text}` is no date"),
+        hint: "write dates as 2024-12-31".to_owned(),
+    })
+}
+
+pub(crate) fn grain(name: &str, file: &str, place: &str) -> Result<Grain, ReportError> {
+    Grain::from_name(name).ok_or_else(|| ReportError::Spec {
+        file: file.to_owned(),
+        place: place.to_owned(),
+        reason: format!("unknown grain `{name}`"),
+        hint: format!("grains: {}", Grain::EVERY.map(Grain::name).join(", ")),
+    })
+}
+
+impl Spec {
+    /// The settings under which this report is answered; what the command line says outranks the file.
+    pub(crate) fn settings(&self, command_line: &Settings, file: &str) -> Result<Settings, ReportError> {
+        let mut settings = command_line.clone();
+        if let (None, Some(as_of)) = (settings.as_of, &self.as_of) {
+            settings.as_of = Some(day(as_of, file, "as_of")?);
+        }
+        if settings.currency.is_none() {
+            settings.currency.clone_from(&self.currency);
+        }
+        if settings.calendar == Calendar::default() {
+            settings.calendar = self.calendar.unwrap_or_default();
+        }
+        if let Some(kind) = &self.rate_kind {
+            let kinds = [RateKind::Spot, RateKind::Average, RateKind::Plan];
+            let found = kinds.into_iter().find(|known| known.name() == kind).ok_or_else(|| ReportError::Spec {
+                file: file.to_owned(),
+                place: "rate_kind".to_owned(),
+                reason: format!("unknown rate kind `{kind}`"),
+                hint: "rate kinds: spot, average, plan".to_owned(),
+            })?;
+            if settings.rate_kind == RateKind::default() {
+                settings.rate_kind = found;
+            }
+        }
+        Ok(settings)
+    }
+}
+
+impl SectionSpec {
+    /// The question, its range still open.
+    pub(crate) fn request(&self, file: &str) -> Result<Request, ReportError> {
+        let place = format!("section `{}`", self.title);
+        let compare = match self.compare.as_deref() {
+            None => None,
+            Some("previous") => Some(Base::Previous),
+            Some("year-ago") => Some(Base::YearAgo),
+            Some(other) => {
+                return Err(ReportError::Spec {
+                    file: file.to_owned(),
+                    place,
+                    reason: format!("cannot compare with `{other}`"),
+                    hint: "compare with previous or year-ago".to_owned(),
+                });
+            }
+        };
+        Ok(Request {
+            kpis: self.kpis.clone(),
+            by: self.by.clone(),
+            grains: self.grain.iter().map(|name| grain(name, file, &place)).collect::<Result<_, _>>()?,
+            from: None,
+            to: None,
+            filters: self.filters.clone(),
+            compare,
+            top: self.top,
+            sparse: self.sparse,
+            interval: false,
+        })
+    }
+}
+
+/// `a`, `a, b` or `[a, b]`.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let texts = deserializer.deserialize_any(Texts)?;
+    Ok(texts
+        .iter()
+        .flat_map(|text| text.split(','))
+        .map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
+        .collect())
+}
+
+/// One text or a list of texts, each whole.
+fn one_or_many_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    deserializer.deserialize_any(Texts)
+}
+
+struct Texts;
+
+impl<'de> Visitor<'de> for Texts {
+    type Value = Vec<String>;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a text or a list of texts")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(vec![text.to_owned()])
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut texts = Vec::new();
+        while let Some(text) = list.next_element()? {
+            texts.push(text);
+        }
+        Ok(texts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn error(text: &str) -> String {
+        let error = parse(text, "r.yaml").unwrap_err();
+        assert!(error.hint().is_some() && error.is_user_fault());
+        error.to_string()
+    }
+
+    #[test]
+    fn reads_lists_in_every_spelling() {
+        let text = "title: T\nas_of: 2017-12-31\nsections:\n  - title: A\n    kpis: revenue, win_rate\n    by: [region]\n    \
+                    grain: month\n    where: region in ('East', 'West')\n    compare: year-ago\n    chart: line\n";
+        let spec = parse(text, "r.yaml").unwrap();
+        let request = spec.sections[0].request("r.yaml").unwrap();
+        assert_eq!(request.kpis, ["revenue", "win_rate"]);
+        assert_eq!(request.by, ["region"]);
+        assert_eq!(request.grains, [Grain::Month]);
+        assert_eq!(request.filters, ["region in ('East', 'West')"]);
+        assert_eq!(request.compare, Some(Base::YearAgo));
+        assert_eq!(spec.sections[0].chart, Kind::Line);
+        assert_eq!(spec.settings(&Settings::default(), "r.yaml").unwrap().as_of, date::parse("2017-12-31"));
+    }
+
+    #[test]
+    fn the_command_line_outranks_the_file() {
+        let spec = parse("title: T\nas_of: 2017-12-31\nsections: [{title: A, kpis: revenue}]", "r.yaml").unwrap();
+        let settings = Settings { as_of: Some(1), ..Settings::default() };
+        assert_eq!(spec.settings(&settings, "r.yaml").unwrap().as_of, Some(1));
+    }
+
+    #[test]
+    fn errors_say_where() {
+        let unknown = error("title: T\nsections:\n  - title: A\n    kpis: revenue\n    colour: red\n");
+        assert!(unknown.starts_with("r.yaml:5:") && unknown.contains("colour"), "{unknown}");
+        assert!(error("title: T\n").contains("sections"));
+        assert!(error("title: [\n").starts_with("r.yaml:"));
+        assert!(error("title: T\nsections: [{title: A, kpis: revenue, grain: fortnight}]").contains("section `A`"));
+        assert!(error("title: T\nsections: [{title: A, kpis: revenue, from: 31.12.2024}]").contains("31.12.2024"));
+        assert!(error("title: T\nsections: [{title: A, kpis: revenue, compare: budget}]").contains("budget"));
+        assert!(error("title: T\nsections: []").contains("at least one"));
+        assert!(error("title: T\nsections: [{title: A, kpis: []}]").contains("no KPI"));
+        assert!(error("title: T\ncalendar: {fiscal_start_month: 13}\nsections: [{title: A, kpis: r}]").contains("13"));
+    }
+}
