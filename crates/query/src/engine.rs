@@ -39,10 +39,10 @@ pub struct Engine {
 }
 
 /// A request with its names resolved.
-struct Prepared<'a> {
+pub(crate) struct Prepared<'a> {
     request: &'a Request,
-    by: Vec<String>,
-    grains: Vec<Grain>,
+    pub(crate) by: Vec<String>,
+    pub(crate) grains: Vec<Grain>,
     filter: Option<Expression>,
     filter_text: String,
 }
@@ -131,7 +131,7 @@ impl Engine {
         Ok(text)
     }
 
-    fn prepare<'a>(&self, request: &'a Request) -> Result<Prepared<'a>, QueryError> {
+    pub(crate) fn prepare<'a>(&self, request: &'a Request) -> Result<Prepared<'a>, QueryError> {
         let mut by = request.by.clone();
         // A breakdown brings its segment along, so that `loss_reasons` alone means what it says.
         if by.is_empty() {
@@ -171,7 +171,12 @@ impl Engine {
     }
 
     /// The question of a KPI at a grain: the range, cut off at the as-of day, and as far back as the KPI looks.
-    fn question(&self, prepared: &Prepared<'_>, id: &str, grain: Grain) -> Result<(Question, Question), QueryError> {
+    pub(crate) fn question(
+        &self,
+        prepared: &Prepared<'_>,
+        id: &str,
+        grain: Grain,
+    ) -> Result<(Question, Question), QueryError> {
         let request = prepared.request;
         let calendar = &self.settings.calendar;
         let cap = self.as_of.map(|day| day + 1);

@@ -260,7 +260,7 @@ impl Engine {
         if !self.lake().files("deals")?.is_empty() {
             for (check, condition, message) in deals {
                 let as_of = self.as_of().map_or_else(|| "0001-01-01".to_owned(), date::format);
-                let condition = condition.replace("current_as_of", &format!("DATE '{as_of}'"));
+                let condition = condition.replace("current_as_of", &format!("'{as_of}'"));
                 let found = self.sql(&format!(
                     "select count(*) as found, min(deal_id) as example from deals where coalesce(is_deleted, false) = false and {condition}"
                 ))?;

@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(compact(number(9_876, 0)), "9,876");
         assert_eq!(compact(number(999_499, 0)), "999K");
         assert_eq!(compact(number(999_500, 0)), "1.00M");
-        assert_eq!(compact(number(123_456_789_0000, 4)), "123M");
+        assert_eq!(compact(number(1_234_567_890_000, 4)), "123M");
         assert_eq!(compact(number(-1_234_567, 0)), "-1.23M");
         assert_eq!(compact(number(1_234_567_890, 0)), "1.23B");
         assert_eq!(compact(number(35, 1)), "3.50");

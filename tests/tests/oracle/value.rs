@@ -81,6 +81,19 @@ impl Fraction {
     pub fn is_zero(self) -> bool {
         self.top == 0
     }
+
+    /// As a decimal with four digits, as rows hold them.
+    pub fn plain(self) -> String {
+        let scaled = self.times(Self::whole(10_000));
+        assert_eq!(scaled.bottom, 1, "{self} has more digits than a row holds");
+        let sign = if scaled.top < 0 { "-" } else { "" };
+        let magnitude = scaled.top.unsigned_abs();
+        if magnitude.is_multiple_of(10_000) {
+            format!("{sign}{}", magnitude / 10_000)
+        } else {
+            format!("{sign}{}.{:04}", magnitude / 10_000, magnitude % 10_000)
+        }
+    }
 }
 
 impl PartialOrd for Fraction {

@@ -109,18 +109,24 @@ fn headlines(frame: &Frame) -> String {
 
 /// How many figures are equal; an unequal one is our fault and an error.
 fn compare_with_truth(frame: &Frame, truth: &Path) -> anyhow::Result<usize> {
-    let truth: serde_json::Value = serde_json::from_slice(&std::fs::read(truth)?)?;
+    let truth = std::fs::read_to_string(truth)?;
     let mut equal = 0;
     for row in &frame.rows {
         let Some(kpi) = frame.kpis.get(row.kpi as usize) else { continue };
-        let Some(expected) = truth.pointer(&format!("/kpis/{}", kpi.id)) else { continue };
+        let Some(expected) = digits_of(&truth, &kpi.id) else { continue };
         let found = row.value.map_or("null".to_owned(), Number::plain);
-        if !agree(row.value, &expected.to_string()) {
+        if !agree(row.value, expected) {
             anyhow::bail!("{} is {found}, but the generator counted {expected}", kpi.id);
         }
         equal += 1;
     }
     Ok(equal)
+}
+
+/// The digits of a figure as they stand in the file: read as a float they would lose the last ones.
+fn digits_of<'t>(truth: &'t str, id: &str) -> Option<&'t str> {
+    let (_, rest) = truth.split_once(&format!("\"{id}\":"))?;
+    rest.split([',', '\n', '}']).next().map(str::trim)
 }
 
 /// Equal to the digits that both keep, at least to eight after the point.
@@ -145,6 +151,7 @@ mod tests {
         assert!(!agree(number(125_001, 4), "12.5"));
         assert!(agree(number(631_500_521_532, 12), "0.631500521532"));
         assert!(!agree(number(631_500_521_632, 12), "0.631500521532"));
+        assert_eq!(digits_of("{\"a\": 1.5,\n\"b\": 22501.950492142263}", "b"), Some("22501.950492142263"));
         assert!(agree(None, "null") && !agree(None, "1") && !agree(number(1, 0), "null"));
     }
 

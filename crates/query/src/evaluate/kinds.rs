@@ -255,7 +255,7 @@ impl Walk<'_> {
 }
 
 /// The measure behind a movement of recurring revenue.
-fn recurring(movement: Movement) -> Measure {
+pub(crate) fn recurring(movement: Movement) -> Measure {
     let name = match movement {
         Movement::New => Some("new"),
         Movement::Expansion => Some("expansion"),

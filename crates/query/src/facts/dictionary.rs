@@ -42,12 +42,19 @@ impl Interner {
                     .as_dictionary_opt()
                     .ok_or_else(|| QueryError::engine("facts", "dictionary keys are not 32-bit integers"))?;
                 let values = strings(dictionary.values())?;
-                let codes: Vec<u32> = values.iter().map(|value| value.map_or(0, |text| self.intern(text))).collect();
+                // Only values that some row has: a dictionary may carry others.
+                let mut codes: Vec<Option<u32>> = vec![None; values.len()];
+                let mut code_of = |key: i32| {
+                    let slot = &mut codes[key as usize];
+                    *slot.get_or_insert_with(|| {
+                        if values.is_null(key as usize) { 0 } else { self.intern(values.value(key as usize)) }
+                    })
+                };
                 let keys = dictionary.keys();
                 Ok(if keys.null_count() == 0 {
-                    keys.values().iter().map(|key| codes[*key as usize]).collect()
+                    keys.values().iter().map(|key| code_of(*key)).collect()
                 } else {
-                    keys.iter().map(|key| key.map_or(0, |key| codes[key as usize])).collect()
+                    keys.iter().map(|key| key.map_or(0, &mut code_of)).collect()
                 })
             }
             _ => Ok(self.encode_plain(strings(array)?)),

@@ -65,7 +65,7 @@ pub(super) fn listing(listing: &Listing) -> Result<RecordBatch, ReportError> {
             ColumnKind::Boolean => every(cells(), |cell| cell.parse::<bool>().ok())
                 .map_or_else(text, |values| Arc::new(BooleanArray::from(values))),
             ColumnKind::Decimal => {
-                let parsed = every(cells(), |cell| parse_decimal(cell));
+                let parsed = every(cells(), parse_decimal);
                 match parsed
                     .map(|values| Decimal128Array::from(values).with_precision_and_scale(PRECISION, SCALE as i8))
                 {

@@ -1,0 +1,276 @@
+//! Tables that no export contains, as CTEs: stays of deals, active times, recurring revenue.
+//!
+//! The rules are those of `crate::facts::derived`, said in window functions. Changes of the
+//! same instant are taken in the order of their identifiers.
+
+use dealframe_model::table::{ACCOUNTS, DEALS, Table};
+
+use super::tables::{Base, Tables};
+use crate::error::QueryError;
+
+static DEALS_TABLE: Table = DEALS;
+static ACCOUNTS_TABLE: Table = ACCOUNTS;
+
+/// Days after a purchase during which an account counts as active.
+const ACTIVE_DAYS: i32 = 365;
+
+/// Stands for "no end is known" where ends are compared.
+const NO_END: &str = "DATE '9999-12-31'";
+
+impl Tables<'_> {
+    /// The base of a derived table.
+    pub(super) fn derived(&mut self, name: &str) -> Result<Base, QueryError> {
+        match name {
+            "deal_states" => Ok(self.deal_states()),
+            "stage_entries" => Ok(self.stage_entries()),
+            "purchase_windows" => Ok(self.purchase_windows()),
+            "contract_windows" => Ok(self.contract_windows()),
+            "mrr_changes" => Ok(self.mrr_changes()),
+            _ => Err(QueryError::engine("sql", format!("there is no table `{name}`"))),
+        }
+    }
+
+    /// The changes of every deal in order, and what its present row says.
+    fn deal_history(&mut self) {
+        let changes = self.read(
+            "stage_changes",
+            &[
+                "change_id",
+                "deal_id",
+                "changed_at",
+                "changed_date",
+                "stage",
+                "from_stage",
+                "status",
+                "from_status",
+                "amount",
+                "from_amount",
+                "probability",
+                "from_probability",
+            ],
+        );
+        self.step(
+            "deal_changes",
+            format!(
+                "SELECT *,\n    ROW_NUMBER() OVER (PARTITION BY source_system, deal_id ORDER BY changed_at, change_id) AS place,\n    \
+                 COUNT(*) OVER (PARTITION BY source_system, deal_id) AS places\n  FROM {changes}"
+            ),
+        );
+        let deals =
+            self.read("deals", &["deal_id", "status", "stage", "amount", "probability", "created_date", "close_date"]);
+        let anchor = self.dialect.date(self.anchor.unwrap_or(0));
+        self.step(
+            "deal_spans",
+            format!(
+                "SELECT d.source_system, d.deal_id, d.status, d.stage, d.amount, d.probability, d.created_date,\n    \
+                 COALESCE(l.places, 0) AS places,\n    \
+                 COALESCE(d.created_date, f.changed_date, {anchor}) AS start_date,\n    \
+                 CASE WHEN d.status = 'open' THEN NULL\n      \
+                 ELSE COALESCE(d.close_date, l.changed_date, d.created_date) END AS closing_date\n  FROM {deals} AS d\n  \
+                 LEFT JOIN deal_changes AS f\n    \
+                 ON f.source_system = d.source_system AND f.deal_id = d.deal_id AND f.place = 1\n  \
+                 LEFT JOIN deal_changes AS l\n    \
+                 ON l.source_system = d.source_system AND l.deal_id = d.deal_id AND l.place = l.places"
+            ),
+        );
+    }
+
+    fn deal_states(&mut self) -> Base {
+        self.deal_history();
+        self.step(
+            "deal_points",
+            "SELECT s.source_system, s.deal_id, 0 AS place, s.start_date AS valid_from,\n    \
+             CASE WHEN s.places = 0 THEN TRUE ELSE COALESCE(f.from_status, 'open') = 'open' END AS is_open,\n    \
+             CASE WHEN s.places = 0 THEN s.stage ELSE COALESCE(f.from_stage, f.stage) END AS stage,\n    \
+             CASE WHEN s.places = 0 THEN s.amount ELSE COALESCE(f.from_amount, f.amount) END AS amount,\n    \
+             CASE WHEN s.places = 0 THEN s.probability ELSE COALESCE(f.from_probability, f.probability) END AS probability,\n    \
+             s.closing_date\n  FROM deal_spans AS s\n  LEFT JOIN deal_changes AS f\n    \
+             ON f.source_system = s.source_system AND f.deal_id = s.deal_id AND f.place = 1\n  UNION ALL\n  \
+             SELECT s.source_system, s.deal_id, c.place, GREATEST(c.changed_date, s.start_date),\n    \
+             (c.place = c.places AND s.status = 'open') OR COALESCE(c.status, 'open') = 'open',\n    \
+             CASE WHEN c.place = c.places AND s.status = 'open' THEN s.stage ELSE c.stage END,\n    \
+             CASE WHEN c.place = c.places AND s.status = 'open' THEN s.amount ELSE c.amount END,\n    \
+             CASE WHEN c.place = c.places AND s.status = 'open' THEN s.probability ELSE c.probability END,\n    \
+             s.closing_date\n  FROM deal_changes AS c\n  JOIN deal_spans AS s\n    \
+             ON s.source_system = c.source_system AND s.deal_id = c.deal_id"
+                .to_owned(),
+        );
+        self.step(
+            "deal_stays",
+            "SELECT source_system, deal_id, stage, amount, probability, valid_from, valid_until\n  \
+             FROM (SELECT *, LEAST(LEAD(valid_from) OVER (PARTITION BY source_system, deal_id ORDER BY place), closing_date)\n      \
+             AS valid_until\n    FROM deal_points) AS stays\n  \
+             WHERE is_open AND (valid_until IS NULL OR valid_until > valid_from)"
+                .to_owned(),
+        );
+        let special = ["stage", "amount", "probability", "valid_from", "valid_until"];
+        let mut base = by_deal("deal_stays", &special);
+        base.special.push(("expected_close_date", "b.close_date".to_owned()));
+        base
+    }
+
+    fn stage_entries(&mut self) -> Base {
+        self.deal_history();
+        self.step(
+            "deal_steps",
+            "SELECT f.source_system, f.deal_id, 0 AS place,\n    \
+             LEAST(COALESCE(s.created_date, f.changed_date), f.changed_date) AS entered_date, f.from_stage AS stage,\n    \
+             s.closing_date, s.status\n  FROM deal_changes AS f\n  JOIN deal_spans AS s\n    \
+             ON s.source_system = f.source_system AND s.deal_id = f.deal_id\n  \
+             WHERE f.place = 1 AND f.from_stage IS NOT NULL\n  UNION ALL\n  \
+             SELECT c.source_system, c.deal_id, c.place, c.changed_date, c.stage, s.closing_date, s.status\n  \
+             FROM deal_changes AS c\n  JOIN deal_spans AS s\n    \
+             ON s.source_system = c.source_system AND s.deal_id = c.deal_id\n  \
+             WHERE COALESCE(c.status, 'open') = 'open' AND c.stage IS NOT NULL\n    \
+             AND (s.closing_date IS NULL OR c.changed_date <= s.closing_date)"
+                .to_owned(),
+        );
+        self.step(
+            "deal_visits",
+            "SELECT *,\n    LEAD(stage) OVER (PARTITION BY source_system, deal_id ORDER BY place) AS next_stage,\n    \
+             LEAD(entered_date) OVER (PARTITION BY source_system, deal_id ORDER BY place) AS next_date,\n    \
+             ROW_NUMBER() OVER (PARTITION BY source_system, deal_id, stage ORDER BY place) AS visit\n  \
+             FROM (SELECT *, LAG(stage) OVER (PARTITION BY source_system, deal_id ORDER BY place) AS stage_before\n    \
+             FROM deal_steps) AS steps\n  WHERE stage_before IS NULL OR stage_before <> stage"
+                .to_owned(),
+        );
+        let days = self.dialect.days_between("entered_date", "COALESCE(next_date, closing_date)");
+        self.step(
+            "deal_entries",
+            format!(
+                "SELECT source_system, deal_id, stage, next_stage, entered_date,\n    \
+                 COALESCE(next_date, closing_date) AS left_date, {days} AS days_in_stage,\n    \
+                 next_stage IS NOT NULL OR status = 'won' AS is_moved_on,\n    \
+                 next_stage IS NULL AND status NOT IN ('open', 'won') AS is_lost_here,\n    \
+                 status = 'won' AS is_won, status <> 'open' AS is_closed\n  FROM deal_visits\n  WHERE visit = 1"
+            ),
+        );
+        by_deal(
+            "deal_entries",
+            &[
+                "stage",
+                "next_stage",
+                "entered_date",
+                "left_date",
+                "days_in_stage",
+                "is_moved_on",
+                "is_lost_here",
+                "is_won",
+                "is_closed",
+            ],
+        )
+    }
+
+    fn purchase_windows(&mut self) -> Base {
+        let deals = self.read("deals", &["account_id", "status", "close_date"]);
+        let orders = self.read("orders", &["account_id", "kind", "order_date"]);
+        let [deal_end, order_end] = ["close_date", "order_date"].map(|date| self.dialect.add_days(date, ACTIVE_DAYS));
+        self.step(
+            "purchases",
+            format!(
+                "SELECT source_system, account_id, close_date AS starts, {deal_end} AS ends\n  FROM {deals}\n  \
+                 WHERE status = 'won' AND account_id IS NOT NULL AND close_date IS NOT NULL\n  UNION ALL\n  \
+                 SELECT source_system, account_id, order_date, {order_end}\n  FROM {orders}\n  \
+                 WHERE kind IN ('order', 'invoice') AND account_id IS NOT NULL AND order_date IS NOT NULL"
+            ),
+        );
+        self.windows("purchases", "bought")
+    }
+
+    fn contract_windows(&mut self) -> Base {
+        let subscriptions = self.read("subscriptions", &["account_id", "is_trial", "start_date", "end_date"]);
+        let accounts = self.read("accounts", &["account_id", "contract_start_date", "cancelled_date"]);
+        self.step(
+            "contracts",
+            format!(
+                "SELECT source_system, account_id, start_date AS starts, COALESCE(end_date, {NO_END}) AS ends\n  \
+                 FROM {subscriptions}\n  \
+                 WHERE NOT COALESCE(is_trial, FALSE) AND account_id IS NOT NULL AND start_date IS NOT NULL\n    \
+                 AND (end_date IS NULL OR end_date > start_date)\n  UNION ALL\n  \
+                 SELECT source_system, account_id, contract_start_date, COALESCE(cancelled_date, {NO_END})\n  \
+                 FROM {accounts}\n  WHERE contract_start_date IS NOT NULL\n    \
+                 AND (cancelled_date IS NULL OR cancelled_date > contract_start_date)"
+            ),
+        );
+        self.windows("contracts", "under_contract")
+    }
+
+    /// Overlapping and touching spans of an account become one.
+    fn windows(&mut self, spans: &str, name: &str) -> Base {
+        self.read("accounts", &["account_id"]);
+        self.step(
+            &format!("{name}_runs"),
+            format!(
+                "SELECT source_system, account_id, starts, ends,\n    \
+                 CASE WHEN starts <= MAX(ends) OVER (PARTITION BY source_system, account_id ORDER BY starts, ends\n      \
+                 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) THEN 0 ELSE 1 END AS is_new\n  FROM {spans}"
+            ),
+        );
+        self.step(
+            name,
+            format!(
+                "SELECT source_system, account_id, MIN(starts) AS active_from,\n    \
+                 CASE WHEN MAX(ends) < {NO_END} THEN MAX(ends) END AS active_until\n  \
+                 FROM (SELECT *, SUM(is_new) OVER (PARTITION BY source_system, account_id ORDER BY starts, ends\n      \
+                 ROWS UNBOUNDED PRECEDING) AS run\n    FROM {name}_runs) AS runs\n  \
+                 GROUP BY source_system, account_id, run"
+            ),
+        );
+        by_account(name, &["active_from", "active_until"])
+    }
+
+    fn mrr_changes(&mut self) -> Base {
+        self.read("accounts", &["account_id"]);
+        let subscriptions =
+            self.read("subscriptions", &["account_id", "is_trial", "start_date", "end_date", "mrr_amount", "currency"]);
+        let counts = "NOT COALESCE(is_trial, FALSE) AND account_id IS NOT NULL AND start_date IS NOT NULL\n    \
+                      AND mrr_amount IS NOT NULL AND (end_date IS NULL OR end_date > start_date)";
+        self.step(
+            "mrr_deltas",
+            format!(
+                "SELECT source_system, account_id, currency, change_date, SUM(amount) AS amount\n  FROM (\n    \
+                 SELECT source_system, account_id, currency, start_date AS change_date, mrr_amount AS amount\n    \
+                 FROM {subscriptions}\n    WHERE {counts}\n    UNION ALL\n    \
+                 SELECT source_system, account_id, currency, end_date, -mrr_amount\n    \
+                 FROM {subscriptions}\n    WHERE {counts} AND end_date IS NOT NULL) AS deltas\n  \
+                 GROUP BY source_system, account_id, currency, change_date\n  HAVING SUM(amount) <> 0"
+            ),
+        );
+        self.step(
+            "mrr_levels",
+            "SELECT *,\n    SUM(amount) OVER (PARTITION BY source_system, account_id, currency ORDER BY change_date\n      \
+             ROWS UNBOUNDED PRECEDING) AS level,\n    \
+             ROW_NUMBER() OVER (PARTITION BY source_system, account_id, currency ORDER BY change_date) AS place\n  \
+             FROM mrr_deltas"
+                .to_owned(),
+        );
+        self.step(
+            "mrr_movements",
+            "SELECT source_system, account_id, currency, change_date, amount,\n    \
+             CASE WHEN place = 1 THEN 'new' WHEN level = amount THEN 'reactivation' WHEN level = 0 THEN 'churn'\n      \
+             WHEN amount > 0 THEN 'expansion' ELSE 'contraction' END AS movement\n  FROM mrr_levels"
+                .to_owned(),
+        );
+        by_account("mrr_movements", &["currency", "change_date", "amount", "movement"])
+    }
+}
+
+/// Rows of a step, each with its deal.
+fn by_deal(step: &str, columns: &[&'static str]) -> Base {
+    Base {
+        like: &DEALS_TABLE,
+        from: format!(
+            "{step} AS w\n  JOIN lake_deals AS b ON b.source_system = w.source_system AND b.deal_id = w.deal_id"
+        ),
+        own: Vec::new(),
+        special: columns.iter().map(|name| (*name, format!("w.{name}"))).collect(),
+    }
+}
+
+/// Rows of a step, each with its account if one is described.
+fn by_account(step: &str, columns: &[&'static str]) -> Base {
+    let mut base = Base { like: &ACCOUNTS_TABLE, from: String::new(), own: Vec::new(), special: Vec::new() };
+    Tables::described(&mut base, step);
+    base.special.extend(columns.iter().map(|name| (*name, format!("w.{name}"))));
+    base
+}

@@ -1,0 +1,410 @@
+//! What follows from the rows of a company: the oracle's own derived columns and tables.
+//!
+//! Written from the descriptions in words, day by day and account by account, with no thought of
+//! speed. Readings where the words leave room: the first won deal of an account is the earliest
+//! by close date, then by identifier; a state of a deal holds to the end of the day; purchases
+//! exactly 365 days apart are unbroken, because activity ends on the day the next one begins.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::value::{Fraction, Value};
+use super::world::{Row, World, cell};
+
+/// Days for which a purchase keeps an account active.
+const ACTIVE_DAYS: i32 = 365;
+
+/// All tables that a definition may name, deleted rows left out.
+pub struct Facts {
+    pub tables: BTreeMap<&'static str, Vec<Row>>,
+    pub as_of: i32,
+}
+
+pub fn facts(world: &World) -> Facts {
+    let alive = |row: &&Row| cell(row, "is_deleted") != Value::Boolean(true);
+    let tables =
+        world.tables.iter().map(|(name, rows)| (*name, rows.iter().filter(alive).cloned().collect())).collect();
+    let mut facts = Facts { tables, as_of: world.as_of };
+    mark_deals(&mut facts);
+    mark_accounts(&mut facts);
+    mark_leads(&mut facts);
+    mark_line_items(&mut facts);
+    let (states, entries) = deal_history(&facts);
+    facts.tables.insert("deal_states", states);
+    facts.tables.insert("stage_entries", entries);
+    facts.tables.insert("purchase_windows", purchase_windows(&facts));
+    facts.tables.insert("contract_windows", contract_windows(&facts));
+    facts.tables.insert("mrr_changes", mrr_changes(&facts));
+    for row in facts.tables.entry("subscriptions").or_default() {
+        row.insert("is_recurring", Value::Boolean(!is_true(row, "is_trial")));
+    }
+    facts
+}
+
+impl Facts {
+    pub fn rows(&self, table: &str) -> &[Row] {
+        self.tables.get(table).map_or(&[], Vec::as_slice)
+    }
+
+    /// The row of `table` whose key is `key`, in the same source.
+    pub fn find(&self, table: &str, key_column: &str, key: &Value, source: &Value) -> Option<&Row> {
+        let same = |row: &&Row| cell(row, key_column) == *key && cell(row, "source_system") == *source;
+        if key.is_null() { None } else { self.rows(table).iter().find(same) }
+    }
+}
+
+fn is_true(row: &Row, column: &str) -> bool {
+    cell(row, column) == Value::Boolean(true)
+}
+
+/// Account and source of a row that has an account.
+fn account_of(row: &Row) -> Option<(String, String)> {
+    let account = cell(row, "account_id").as_text()?.to_owned();
+    Some((account, cell(row, "source_system").as_text().unwrap_or_default().to_owned()))
+}
+
+fn is_won(row: &Row) -> bool {
+    cell(row, "status") == Value::text("won")
+}
+
+/// Deals: first and repeat purchases, and the lead a deal came from.
+fn mark_deals(facts: &mut Facts) {
+    let deals = facts.rows("deals").to_vec();
+    let leads = facts.rows("leads").to_vec();
+    let mut marked = Vec::new();
+    for deal in &deals {
+        let account = account_of(deal);
+        // All dated won deals of the same account, in order.
+        let mut won: Vec<(i32, String)> = deals
+            .iter()
+            .filter(|other| account.is_some() && account_of(other) == account && is_won(other))
+            .filter_map(|other| Some((cell(other, "close_date").as_date()?, id(other, "deal_id"))))
+            .collect();
+        won.sort();
+        let mine = cell(deal, "close_date").as_date().map(|day| (day, id(deal, "deal_id")));
+        let counts = is_won(deal) && account.is_some() && mine.is_some();
+        let first = counts && won.first() == mine.as_ref();
+        let lead_dates = leads
+            .iter()
+            .filter(|lead| cell(lead, "converted_deal_id") == cell(deal, "deal_id"))
+            .filter(|lead| cell(lead, "source_system") == cell(deal, "source_system"))
+            .filter_map(|lead| cell(lead, "created_date").as_date());
+        let mut row = deal.clone();
+        row.insert("is_first_won", Value::Boolean(first));
+        row.insert("is_repeat_won", Value::Boolean(counts && !first));
+        row.insert("first_won_date", won.first().map(|(day, _)| *day).into());
+        row.insert("lead_created_date", lead_dates.min().into());
+        marked.push(row);
+    }
+    facts.tables.insert("deals", marked);
+}
+
+fn id(row: &Row, column: &str) -> String {
+    cell(row, column).as_text().unwrap_or_default().to_owned()
+}
+
+/// Accounts: when they became customers, and what they bought.
+fn mark_accounts(facts: &mut Facts) {
+    let deals = facts.rows("deals").to_vec();
+    for account in facts.tables.entry("accounts").or_default() {
+        let won: Vec<&Row> =
+            deals.iter().filter(|deal| is_won(deal) && account_of(deal) == account_of(account)).collect();
+        let dates = || won.iter().filter_map(|deal| cell(deal, "close_date").as_date());
+        let amount = |deal: &Row| cell(deal, "amount").as_number();
+        let cost = |deal: &Row| cell(deal, "cost_amount").as_number();
+        let sum = |numbers: &mut dyn Iterator<Item = Fraction>| numbers.fold(Fraction::ZERO, Fraction::plus);
+        let revenue = sum(&mut won.iter().filter_map(|deal| amount(deal)));
+        let margin = sum(&mut won.iter().filter_map(|deal| Some(amount(deal)?.minus(cost(deal)?))));
+        let (first, last, count) = (dates().min(), dates().max(), won.len());
+        account.insert("first_won_date", first.into());
+        account.insert("last_won_date", last.into());
+        account.insert("won_deals", Value::whole(count as i64));
+        account.insert("won_amount", Value::Number(revenue));
+        account.insert("won_margin_amount", Value::Number(margin));
+        account.insert("customer_until", cell(account, "cancelled_date"));
+        account.insert("is_customer", Value::Boolean(first.is_some()));
+    }
+}
+
+/// Leads: how long the first contact took. Without a recorded one, the first activity with the lead is it.
+fn mark_leads(facts: &mut Facts) {
+    let activities = facts.rows("activities").to_vec();
+    for lead in facts.tables.entry("leads").or_default() {
+        let with_lead: Vec<&Row> = activities
+            .iter()
+            .filter(|activity| cell(activity, "lead_id") == cell(lead, "lead_id"))
+            .filter(|activity| cell(activity, "source_system") == cell(lead, "source_system"))
+            .collect();
+        let first_activity = with_lead.iter().filter_map(|activity| cell(activity, "started_at").as_instant()).min();
+        let contact = cell(lead, "first_contact_at").as_instant().or(first_activity);
+        let minutes = match (cell(lead, "created_at").as_instant(), contact) {
+            (Some(created), Some(contact)) => Value::whole((contact - created).div_euclid(60_000_000)),
+            _ => Value::Null,
+        };
+        lead.insert("minutes_to_first_contact", minutes);
+        lead.insert("is_contacted", Value::Boolean(contact.is_some()));
+    }
+}
+
+/// Lines: the state of their deal, and the day of the sale.
+fn mark_line_items(facts: &mut Facts) {
+    let deals = facts.rows("deals").to_vec();
+    for line in facts.tables.entry("line_items").or_default() {
+        let deal = deals.iter().find(|deal| {
+            cell(deal, "deal_id") == cell(line, "deal_id")
+                && cell(deal, "source_system") == cell(line, "source_system")
+        });
+        let of_deal = |column: &str| deal.map_or(Value::Null, |deal| cell(deal, column));
+        let sold = if cell(line, "sold_date").is_null() { of_deal("close_date") } else { cell(line, "sold_date") };
+        line.insert("deal_close_date", of_deal("close_date"));
+        line.insert("deal_status", of_deal("status"));
+        line.insert("sold_on", sold);
+    }
+}
+
+/// What a deal looks like from one event on.
+#[derive(Debug, Clone, PartialEq)]
+struct State {
+    day: i32,
+    open: bool,
+    won: bool,
+    stage: Value,
+    amount: Value,
+    probability: Value,
+}
+
+/// The events of a deal in order of time: birth, changes, and the end where it is closed.
+fn events(facts: &Facts, deal: &Row) -> Vec<State> {
+    let mut changes: Vec<&Row> = facts
+        .rows("stage_changes")
+        .iter()
+        .filter(|change| cell(change, "deal_id") == cell(deal, "deal_id"))
+        .filter(|change| cell(change, "source_system") == cell(deal, "source_system"))
+        .collect();
+    changes.sort_by_key(|change| (cell(change, "changed_at").as_instant(), id(change, "change_id")));
+    let status = |row: &Row, column: &str| id(row, column);
+    let date_of = |change: &Row| cell(change, "changed_date").as_date();
+    let birth = cell(deal, "created_date")
+        .as_date()
+        .or_else(|| changes.first().and_then(|change| date_of(change)))
+        .unwrap_or(facts.as_of);
+    let present = State {
+        day: birth,
+        open: true,
+        won: false,
+        stage: cell(deal, "stage"),
+        amount: cell(deal, "amount"),
+        probability: cell(deal, "probability"),
+    };
+    let mut states = Vec::new();
+    let Some(first) = changes.first() else {
+        states.push(present);
+        return end(states, deal);
+    };
+    let said = |before: &str, after: &str| {
+        let before = cell(first, before);
+        if before.is_null() { cell(first, after) } else { before }
+    };
+    states.push(State {
+        day: birth,
+        open: !matches!(said("from_status", "status").as_text(), Some("won" | "lost")),
+        won: false,
+        stage: said("from_stage", "stage"),
+        amount: said("from_amount", "amount"),
+        probability: said("from_probability", "probability"),
+    });
+    for change in &changes {
+        states.push(State {
+            day: date_of(change).unwrap_or(birth),
+            open: !matches!(status(change, "status").as_str(), "won" | "lost"),
+            won: status(change, "status") == "won",
+            stage: cell(change, "stage"),
+            amount: cell(change, "amount"),
+            probability: cell(change, "probability"),
+        });
+    }
+    if id(deal, "status") == "open" {
+        // The present row has the last word on how an open deal stands.
+        let last = states.last().map_or(birth, |state| state.day);
+        states.push(State { day: last, ..present });
+    }
+    end(states, deal)
+}
+
+/// A closed deal left on its close date, whatever its history says.
+fn end(mut states: Vec<State>, deal: &Row) -> Vec<State> {
+    let status = id(deal, "status");
+    if let Some(close) = cell(deal, "close_date").as_date().filter(|_| status != "open") {
+        states.retain(|state| state.day < close);
+        if let Some(last) = states.last().cloned() {
+            states.push(State { day: close, open: false, won: status == "won", ..last });
+        }
+    }
+    states
+}
+
+fn deal_history(facts: &Facts) -> (Vec<Row>, Vec<Row>) {
+    let (mut stays, mut entries) = (Vec::new(), Vec::new());
+    for deal in facts.rows("deals") {
+        let events = events(facts, deal);
+        for (place, state) in events.iter().enumerate().filter(|(_, state)| state.open) {
+            let until = events.get(place + 1).map(|next| next.day);
+            let mut row = deal.clone();
+            row.insert("stage", state.stage.clone());
+            row.insert("amount", state.amount.clone());
+            row.insert("probability", state.probability.clone());
+            row.insert("expected_close_date", cell(deal, "close_date"));
+            row.insert("valid_from", Value::Date(state.day));
+            row.insert("valid_until", until.into());
+            stays.push(row);
+        }
+        entries.extend(stage_entries(facts, deal, &events));
+    }
+    (stays, entries)
+}
+
+/// The first stay of a deal in each open stage.
+fn stage_entries(facts: &Facts, deal: &Row, events: &[State]) -> Vec<Row> {
+    let has_history = facts.rows("stage_changes").iter().any(|change| {
+        cell(change, "deal_id") == cell(deal, "deal_id") && cell(change, "source_system") == cell(deal, "source_system")
+    });
+    let closed = matches!(id(deal, "status").as_str(), "won" | "lost");
+    if closed && !has_history {
+        // The stage of a closed deal is no stage it went through.
+        return Vec::new();
+    }
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    let mut rows = Vec::new();
+    let mut place = 0;
+    while place < events.len() {
+        let state = &events[place];
+        let mut next = place + 1;
+        while events.get(next).is_some_and(|other| other.open && state.open && other.stage == state.stage) {
+            next += 1;
+        }
+        let after = events.get(next);
+        if let (true, Some(stage)) = (state.open, state.stage.as_text())
+            && seen.insert(stage.to_owned())
+        {
+            let mut row = deal.clone();
+            row.insert("stage", state.stage.clone());
+            row.insert("entered_date", Value::Date(state.day));
+            row.insert("left_date", after.map(|after| after.day).into());
+            row.insert("days_in_stage", after.map_or(Value::Null, |after| Value::whole((after.day - state.day).into())));
+            row.insert("next_stage", after.map_or(Value::Null, |after| after.stage.clone()));
+            row.insert("is_moved_on", Value::Boolean(after.is_some_and(|after| after.open || after.won)));
+            row.insert("is_lost_here", Value::Boolean(after.is_some_and(|after| !after.open && !after.won)));
+            row.insert("is_won", Value::Boolean(is_won(deal)));
+            row.insert("is_closed", Value::Boolean(closed));
+            rows.push(row);
+        }
+        place = next;
+    }
+    rows
+}
+
+/// Unbroken times from spans of days; a span without an end lasts for ever.
+fn unbroken(mut spans: Vec<(i32, Option<i32>)>) -> Vec<(i32, Option<i32>)> {
+    spans.retain(|(from, until)| until.is_none_or(|until| until > *from));
+    spans.sort();
+    let mut windows: Vec<(i32, Option<i32>)> = Vec::new();
+    for (from, until) in spans {
+        match windows.last_mut() {
+            Some((_, None)) => {}
+            Some((_, Some(end))) if from <= *end => {
+                let known = *end;
+                windows.last_mut().unwrap().1 = until.map(|until| until.max(known));
+            }
+            _ => windows.push((from, until)),
+        }
+    }
+    windows
+}
+
+fn window_rows(facts: &Facts, spans: BTreeMap<(String, String), Vec<(i32, Option<i32>)>>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for ((account, source), spans) in spans {
+        for (from, until) in unbroken(spans) {
+            rows.push(Row::from([
+                ("account_id", Value::Text(account.clone())),
+                ("source_system", Value::Text(source.clone())),
+                ("active_from", Value::Date(from)),
+                ("active_until", until.filter(|until| *until <= facts.as_of).into()),
+            ]));
+        }
+    }
+    rows
+}
+
+fn purchase_windows(facts: &Facts) -> Vec<Row> {
+    let won = facts.rows("deals").iter().filter(|deal| is_won(deal)).map(|deal| (deal, cell(deal, "close_date")));
+    let ordered = facts
+        .rows("orders")
+        .iter()
+        .filter(|order| matches!(cell(order, "kind").as_text(), Some("order" | "invoice")))
+        .map(|order| (order, cell(order, "order_date")));
+    let mut spans: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (row, date) in won.chain(ordered) {
+        if let (Some(account), Some(day)) = (account_of(row), date.as_date()) {
+            spans.entry(account).or_default().push((day, Some(day + ACTIVE_DAYS)));
+        }
+    }
+    window_rows(facts, spans)
+}
+
+fn contract_windows(facts: &Facts) -> Vec<Row> {
+    let mut spans: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for subscription in facts.rows("subscriptions").iter().filter(|row| !is_true(row, "is_trial")) {
+        if let (Some(account), Some(start)) = (account_of(subscription), cell(subscription, "start_date").as_date()) {
+            spans.entry(account).or_default().push((start, cell(subscription, "end_date").as_date()));
+        }
+    }
+    for account in facts.rows("accounts") {
+        if let (Some(key), Some(start)) = (account_of(account), cell(account, "contract_start_date").as_date()) {
+            spans.entry(key).or_default().push((start, cell(account, "cancelled_date").as_date()));
+        }
+    }
+    window_rows(facts, spans)
+}
+
+/// Changes of the recurring revenue of an account, day by day.
+fn mrr_changes(facts: &Facts) -> Vec<Row> {
+    let paid: Vec<&Row> = facts.rows("subscriptions").iter().filter(|row| !is_true(row, "is_trial")).collect();
+    let accounts: BTreeSet<_> = paid.iter().filter_map(|row| account_of(row)).collect();
+    let mut changes = Vec::new();
+    for account in accounts {
+        let mine: Vec<&&Row> = paid.iter().filter(|row| account_of(row).as_ref() == Some(&account)).collect();
+        let running = |day: i32| {
+            mine.iter()
+                .filter(|row| cell(row, "start_date").as_date().is_some_and(|start| start <= day))
+                .filter(|row| cell(row, "end_date").as_date().is_none_or(|end| end > day))
+                .filter_map(|row| cell(row, "mrr_amount").as_number())
+                .fold(Fraction::ZERO, Fraction::plus)
+        };
+        let days: BTreeSet<i32> = mine
+            .iter()
+            .flat_map(|row| [cell(row, "start_date").as_date(), cell(row, "end_date").as_date()])
+            .flatten()
+            .collect();
+        let mut paid_before = false;
+        for day in days {
+            let (before, after) = (running(day - 1), running(day));
+            paid_before |= !before.is_zero();
+            let movement = match (before.is_zero(), after.is_zero()) {
+                _ if before == after => continue,
+                (true, _) if !paid_before => "new",
+                (true, _) => "reactivation",
+                (_, true) => "churn",
+                _ if after > before => "expansion",
+                _ => "contraction",
+            };
+            changes.push(Row::from([
+                ("account_id", Value::text(&account.0)),
+                ("source_system", Value::text(&account.1)),
+                ("change_date", Value::Date(day)),
+                ("movement", Value::text(movement)),
+                ("amount", Value::Number(after.minus(before))),
+            ]));
+        }
+    }
+    changes
+}

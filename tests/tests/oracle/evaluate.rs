@@ -1,0 +1,499 @@
+//! The naive evaluator: any definition, for one period and one combination of segments.
+//!
+//! For every leaf it loops over all rows of a table and keeps those that lie in the period, pass
+//! the filters and have the wanted segment values. Nothing is shared, rolled up or reused
+//! between periods. What the kinds mean is taken from the words of `dealframe_model::kpi`.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+use dealframe_model::calendar::{Calendar, Grain};
+use dealframe_model::kpi::{
+    Aggregate, At, AttainmentShow, Base, Compute, Definition, Derived, Empty, Measure, Movement, Operation, Part,
+    Reset, Retention, RetentionShow, Stock, Term,
+};
+
+use super::derived::Facts;
+use super::expression::{self, Expression};
+use super::segments;
+use super::value::{Fraction, Value};
+
+/// Segment values, in the order of the question's segments.
+pub type Combination = Vec<Option<String>>;
+
+/// A span of days as part of a calendar: first and last day, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Window {
+    pub grain: Grain,
+    pub index: i32,
+    pub first: i32,
+    pub last: i32,
+}
+
+/// What a KPI is for one window and combination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Answer {
+    pub value: Option<Fraction>,
+    pub numerator: Option<Fraction>,
+    pub denominator: Option<Fraction>,
+    pub rows: i64,
+}
+
+/// One question to one company.
+pub struct Question<'a> {
+    pub facts: &'a Facts,
+    pub definitions: &'a BTreeMap<String, Definition>,
+    pub calendar: Calendar,
+    pub by: Vec<String>,
+    pub filters: Vec<Expression>,
+    prepared: RefCell<HashMap<Leaf, Rc<Vec<Candidate>>>>,
+}
+
+/// What a leaf needs of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Leaf {
+    table: String,
+    from: String,
+    until: Option<String>,
+    of: Option<String>,
+    filter: Option<String>,
+}
+
+/// A row that passes the filters of a leaf.
+struct Candidate {
+    from: i32,
+    until: Option<i32>,
+    of: Value,
+    combination: Combination,
+}
+
+/// The sum of several leaves.
+#[derive(Debug, Clone, Copy)]
+struct Total {
+    value: Option<Fraction>,
+    rows: i64,
+}
+
+impl<'a> Question<'a> {
+    pub fn new(facts: &'a Facts, definitions: &'a BTreeMap<String, Definition>, by: &[&str], filters: &[&str]) -> Self {
+        Self {
+            facts,
+            definitions,
+            calendar: Calendar::default(),
+            by: by.iter().map(|name| (*name).to_owned()).collect(),
+            filters: filters.iter().map(|text| expression::parse(text)).collect(),
+            prepared: RefCell::default(),
+        }
+    }
+
+    pub fn window(&self, grain: Grain, index: i32) -> Window {
+        if grain == Grain::All {
+            return Window { grain, index: 0, first: i32::MIN, last: i32::MAX };
+        }
+        Window { grain, index, first: self.calendar.start(grain, index), last: self.calendar.end(grain, index) - 1 }
+    }
+
+    /// The answer for one combination, or over all of them.
+    pub fn answer(&self, kpi: &str, window: Window, combination: Option<&Combination>) -> Answer {
+        let definition = &self.definitions[kpi];
+        match &definition.compute {
+            Compute::Flow { measure } => plain(self.flow(measure, window, combination)),
+            Compute::Stock { stock } => plain(self.stock(stock, At::End, window, combination)),
+            Compute::Total { part } => plain(self.part(part, window, combination)),
+            Compute::Ratio { numerator, denominator, factor } => {
+                let above = self.part(numerator, window, combination);
+                let below = self.part(denominator, window, combination);
+                let factor = Fraction::whole(i128::from(*factor));
+                quotient(above.value, below.value, factor, below.rows)
+            }
+            Compute::Recurring { movement } => plain(self.flow(&movement_measure(*movement), window, combination)),
+            Compute::Retention { retention } => self.retention(retention, window, combination),
+            Compute::Attainment { metric, actual, show } => {
+                self.attainment(metric, actual, *show, window, combination)
+            }
+            Compute::Derived(derived) => self.derived(derived, window, combination),
+            Compute::Formula { formula } => self.formula(formula, window, combination),
+        }
+    }
+
+    /// Every combination that a row of the KPI's tables has, whatever its date.
+    pub fn combinations(&self, kpi: &str) -> BTreeSet<Combination> {
+        let leaves: Vec<Rc<Vec<Candidate>>> = self.leaves(kpi);
+        leaves.iter().flat_map(|rows| rows.iter().map(|row| row.combination.clone())).collect()
+    }
+
+    fn leaves(&self, kpi: &str) -> Vec<Rc<Vec<Candidate>>> {
+        leaf_requests(self.definitions, kpi).into_iter().map(|leaf| self.candidates(leaf)).collect()
+    }
+
+    fn candidates(&self, leaf: Leaf) -> Rc<Vec<Candidate>> {
+        if let Some(known) = self.prepared.borrow().get(&leaf) {
+            return Rc::clone(known);
+        }
+        let filter = leaf.filter.as_deref().map(expression::parse);
+        let of = leaf.of.as_deref().map(expression::parse);
+        let mut candidates = Vec::new();
+        for row in self.facts.rows(&leaf.table) {
+            let column = |name: &str| segments::named(self.facts, &leaf.table, row, name);
+            let passes = |filter: &Expression| filter.evaluate(&column) == Value::Boolean(true);
+            let Some(from) = column(&leaf.from).as_date() else { continue };
+            if !self.filters.iter().all(passes) || !filter.as_ref().is_none_or(passes) {
+                continue;
+            }
+            let resolve = |name: &String| segments::resolve(self.facts, &leaf.table, row, name);
+            candidates.push(Candidate {
+                from,
+                until: leaf.until.as_ref().and_then(|until| column(until).as_date()),
+                of: of.as_ref().map_or(Value::Boolean(true), |of| of.evaluate(&column)),
+                combination: self.by.iter().map(resolve).collect(),
+            });
+        }
+        let candidates = Rc::new(candidates);
+        self.prepared.borrow_mut().insert(leaf, Rc::clone(&candidates));
+        candidates
+    }
+
+    fn flow(&self, measure: &Measure, window: Window, combination: Option<&Combination>) -> Total {
+        let candidates = self.candidates(measure_leaf(measure));
+        let values: Vec<&Value> = candidates
+            .iter()
+            .filter(|row| combination.is_none_or(|wanted| row.combination == *wanted))
+            .filter(|row| window.first <= row.from && row.from <= window.last)
+            .map(|row| &row.of)
+            .collect();
+        aggregate(measure.aggregate, measure.empty, &values)
+    }
+
+    /// What stands at the end of a window, or stood on the day before it.
+    fn stock(&self, stock: &Stock, at: At, window: Window, combination: Option<&Combination>) -> Total {
+        let day = match at {
+            At::End => window.last.min(self.facts.as_of),
+            At::Start if window.first == i32::MIN => i32::MIN,
+            At::Start => (window.first - 1).min(self.facts.as_of),
+        };
+        let candidates = self.candidates(stock_leaf(stock));
+        let values: Vec<&Value> = candidates
+            .iter()
+            .filter(|row| combination.is_none_or(|wanted| row.combination == *wanted))
+            .filter(|row| row.from <= day && row.until.is_none_or(|until| until > day))
+            .map(|row| &row.of)
+            .collect();
+        aggregate(stock.aggregate, Empty::Zero, &values)
+    }
+
+    fn part(&self, part: &Part, window: Window, combination: Option<&Combination>) -> Total {
+        let mut total = Total { value: Some(Fraction::ZERO), rows: 0 };
+        for term in part.terms() {
+            let addend = self.term(term, window, combination);
+            total.value = match (total.value, addend.value) {
+                (Some(sum), Some(value)) if term.minus => Some(sum.minus(value)),
+                (Some(sum), Some(value)) => Some(sum.plus(value)),
+                _ => None,
+            };
+            total.rows += addend.rows;
+        }
+        total
+    }
+
+    fn term(&self, term: &Term, window: Window, combination: Option<&Combination>) -> Total {
+        if let Some(measure) = &term.measure {
+            return self.flow(measure, window, combination);
+        }
+        if let Some(stock) = &term.stock {
+            return self.stock(stock, term.at, window, combination);
+        }
+        match &self.definitions[term.kpi.as_ref().unwrap()].compute {
+            Compute::Flow { measure } => self.flow(measure, window, combination),
+            Compute::Stock { stock } => self.stock(stock, term.at, window, combination),
+            other => panic!("a term of kind {}", other.kind()),
+        }
+    }
+
+    fn retention(&self, retention: &Retention, window: Window, combination: Option<&Combination>) -> Answer {
+        if window.grain == Grain::All {
+            return Answer::default();
+        }
+        let candidates = self.candidates(retention_leaf(retention));
+        let seen = |window: Window| -> (BTreeSet<String>, i64) {
+            let rows: Vec<&str> = candidates
+                .iter()
+                .filter(|row| combination.is_none_or(|wanted| row.combination == *wanted))
+                .filter(|row| window.first <= row.from && row.from <= window.last)
+                .filter_map(|row| row.of.as_text())
+                .collect();
+            (rows.iter().map(|key| (*key).to_owned()).collect(), rows.len() as i64)
+        };
+        let (before, _) = seen(self.window(window.grain, window.index - 1));
+        let (now, rows) = seen(window);
+        let kept = before.intersection(&now).count();
+        let shown = if retention.show == RetentionShow::Retained { kept } else { before.len() - kept };
+        let whole = |count: usize| Some(Fraction::whole(count as i128));
+        quotient(whole(shown), whole(before.len()), Fraction::whole(1), rows)
+    }
+
+    fn attainment(
+        &self,
+        metric: &str,
+        actual: &str,
+        show: AttainmentShow,
+        window: Window,
+        combination: Option<&Combination>,
+    ) -> Answer {
+        let scope = match self.by.first().map(String::as_str) {
+            None => "company",
+            Some(level) => level,
+        };
+        let target = self.flow(&target_measure(metric, scope), window, combination);
+        // Null where no target was set.
+        let target = Total { value: target.value.filter(|_| target.rows > 0), ..target };
+        let actual = self.answer(actual, window, combination);
+        match show {
+            AttainmentShow::Target => plain(target),
+            AttainmentShow::Rate => quotient(actual.value, target.value, Fraction::whole(1), actual.rows),
+            AttainmentShow::Gap => {
+                let value = actual.value.zip(target.value).map(|(actual, target)| actual.minus(target));
+                Answer { value, numerator: value, denominator: None, rows: actual.rows }
+            }
+        }
+    }
+
+    fn derived(&self, derived: &Derived, window: Window, combination: Option<&Combination>) -> Answer {
+        let of = |window: Window| self.answer(&derived.of, window, combination);
+        let now = of(window);
+        let one = Fraction::whole(1);
+        match &derived.operation {
+            Operation::By { .. } => now,
+            Operation::Share { .. } => {
+                let all = self.answer(&derived.of, window, None);
+                quotient(now.value, all.value, one, now.rows)
+            }
+            Operation::Growth { base } => {
+                let index = match base {
+                    Base::Previous if window.grain == Grain::All => None,
+                    Base::Previous => Some(window.index - 1),
+                    Base::YearAgo => self.calendar.year_ago(window.grain, window.index),
+                };
+                let base = index.and_then(|index| of(self.window(window.grain, index)).value);
+                let change = now.value.zip(base).map(|(now, base)| now.minus(base));
+                quotient(change, base, one, now.rows)
+            }
+            Operation::Cumulative { reset } => self.cumulative(derived, *reset, window, combination),
+            Operation::MovingAverage { periods } => {
+                let Some(windows) = self.last_windows(&derived.of, window, *periods) else { return Answer::default() };
+                let sum = windows.iter().try_fold(Fraction::ZERO, |sum, window| Some(sum.plus(of(*window).value?)));
+                let rows = windows.iter().map(|window| of(*window).rows).sum();
+                quotient(sum, Some(Fraction::whole(i128::from(*periods))), one, rows)
+            }
+            Operation::SeasonalIndex => self.seasonal_index(derived, window, combination),
+            Operation::Trend { periods } => {
+                let Some(windows) = self.last_windows(&derived.of, window, *periods) else { return Answer::default() };
+                let values: Option<Vec<Fraction>> = windows.iter().map(|window| of(*window).value).collect();
+                let rows = windows.iter().map(|window| of(*window).rows).sum();
+                Answer { value: values.and_then(|values| slope(&values)), rows, ..Answer::default() }
+            }
+        }
+    }
+
+    fn cumulative(&self, derived: &Derived, reset: Reset, window: Window, combination: Option<&Combination>) -> Answer {
+        let first = match reset {
+            Reset::Never => i32::MIN,
+            _ if window.grain == Grain::All => window.first,
+            Reset::Year => self.calendar.start(Grain::Year, self.calendar.index(Grain::Year, window.first)),
+            Reset::FiscalYear => {
+                self.calendar.start(Grain::FiscalYear, self.calendar.index(Grain::FiscalYear, window.first))
+            }
+        };
+        self.answer(&derived.of, Window { first, ..window }, combination)
+    }
+
+    /// The window and those before it; nothing before the first period that has any data of the KPI.
+    fn last_windows(&self, kpi: &str, window: Window, periods: u32) -> Option<Vec<Window>> {
+        if window.grain == Grain::All {
+            return None;
+        }
+        let first = self.first_index(kpi, window.grain)?;
+        let oldest = window.index + 1 - periods as i32;
+        (oldest >= first).then(|| (oldest..=window.index).map(|index| self.window(window.grain, index)).collect())
+    }
+
+    fn first_index(&self, kpi: &str, grain: Grain) -> Option<i32> {
+        let first = self.leaves(kpi).iter().flat_map(|rows| rows.iter().map(|row| row.from)).min()?;
+        Some(self.calendar.index(grain, first))
+    }
+
+    fn seasonal_index(&self, derived: &Derived, window: Window, combination: Option<&Combination>) -> Answer {
+        let Some(count) = Calendar::periods_in_year(window.grain) else { return Answer::default() };
+        let year = window.index.div_euclid(count);
+        let windows: Vec<Window> =
+            (year * count..(year + 1) * count).map(|index| self.window(window.grain, index)).collect();
+        let complete = windows.last().is_some_and(|last| last.last <= self.facts.as_of)
+            && self.first_index(&derived.of, window.grain).is_some_and(|first| first <= year * count);
+        let now = self.answer(&derived.of, window, combination);
+        let sum = windows.iter().try_fold(Fraction::ZERO, |sum, window| {
+            Some(sum.plus(self.answer(&derived.of, *window, combination).value?))
+        });
+        let mean = sum.filter(|_| complete).and_then(|sum| sum.over(Fraction::whole(i128::from(count))));
+        quotient(now.value, mean, Fraction::whole(1), now.rows)
+    }
+
+    fn formula(&self, formula: &str, window: Window, combination: Option<&Combination>) -> Answer {
+        let mut rows = 0;
+        let mut operand = |name: &str| {
+            let answer = self.answer(name, window, combination);
+            rows += answer.rows;
+            answer.value
+        };
+        let value = super::formula::evaluate(formula, &mut operand);
+        Answer { value, numerator: None, denominator: None, rows }
+    }
+}
+
+fn plain(total: Total) -> Answer {
+    Answer { value: total.value, numerator: total.value, denominator: None, rows: total.rows }
+}
+
+fn quotient(above: Option<Fraction>, below: Option<Fraction>, factor: Fraction, rows: i64) -> Answer {
+    let value = above.zip(below).and_then(|(above, below)| above.times(factor).over(below)).map(Fraction::rounded);
+    Answer { value, numerator: above, denominator: below, rows }
+}
+
+fn aggregate(aggregate: Aggregate, empty: Empty, values: &[&Value]) -> Total {
+    let known: Vec<&&Value> = values.iter().filter(|value| !value.is_null()).collect();
+    let mut numbers: Vec<Fraction> = known.iter().filter_map(|value| value.as_number()).collect();
+    numbers.sort();
+    let whole = |count: usize| Some(Fraction::whole(count as i128));
+    let value = match aggregate {
+        Aggregate::Count => whole(known.len()),
+        Aggregate::CountDistinct => whole(known.iter().map(|value| format!("{value:?}")).collect::<BTreeSet<_>>().len()),
+        Aggregate::Sum => Some(numbers.iter().fold(Fraction::ZERO, |sum, number| sum.plus(*number))),
+        Aggregate::Median => at_share(&numbers, Fraction::new(1, 2)),
+        Aggregate::P90 => at_share(&numbers, Fraction::new(9, 10)),
+    };
+    let zero = matches!(aggregate, Aggregate::Median | Aggregate::P90).then_some(Fraction::ZERO);
+    let value = match empty {
+        Empty::Null if known.is_empty() => None,
+        _ => value.or(zero),
+    };
+    Total { value, rows: values.len() as i64 }
+}
+
+/// The value at a share of the way through sorted numbers, between two of them where need be.
+fn at_share(numbers: &[Fraction], share: Fraction) -> Option<Fraction> {
+    let place = share.times(Fraction::whole(numbers.len().checked_sub(1)? as i128));
+    let below = (0..numbers.len()).rev().find(|index| Fraction::whole(*index as i128) <= place)?;
+    let rest = place.minus(Fraction::whole(below as i128));
+    let step = numbers.get(below + 1).map_or(Fraction::ZERO, |next| next.minus(numbers[below]));
+    Some(numbers[below].plus(step.times(rest)))
+}
+
+/// Slope of the least-squares line through values at equal distances.
+fn slope(values: &[Fraction]) -> Option<Fraction> {
+    let count = Fraction::whole(values.len() as i128);
+    let places: Vec<Fraction> = (0..values.len()).map(|place| Fraction::whole(place as i128)).collect();
+    let mean = |numbers: &[Fraction]| numbers.iter().fold(Fraction::ZERO, |sum, number| sum.plus(*number)).over(count);
+    let (middle, level) = (mean(&places)?, mean(values)?);
+    let products = places.iter().zip(values).map(|(place, value)| place.minus(middle).times(value.minus(level)));
+    let squares = places.iter().map(|place| place.minus(middle).times(place.minus(middle)));
+    let above = products.fold(Fraction::ZERO, Fraction::plus);
+    above.over(squares.fold(Fraction::ZERO, Fraction::plus)).map(Fraction::rounded)
+}
+
+fn measure_leaf(measure: &Measure) -> Leaf {
+    Leaf {
+        table: measure.table.clone(),
+        from: measure.date.clone(),
+        until: None,
+        of: measure.of.clone(),
+        filter: measure.filter.clone(),
+    }
+}
+
+fn stock_leaf(stock: &Stock) -> Leaf {
+    Leaf {
+        table: stock.table.clone(),
+        from: stock.from.clone(),
+        until: Some(stock.until.clone()),
+        of: stock.of.clone(),
+        filter: stock.filter.clone(),
+    }
+}
+
+fn retention_leaf(retention: &Retention) -> Leaf {
+    Leaf {
+        table: retention.table.clone(),
+        from: retention.date.clone(),
+        until: None,
+        of: Some(retention.key.clone()),
+        filter: retention.filter.clone(),
+    }
+}
+
+fn movement_measure(movement: Movement) -> Measure {
+    let name = match movement {
+        Movement::New => Some("new"),
+        Movement::Expansion => Some("expansion"),
+        Movement::Contraction => Some("contraction"),
+        Movement::Churn => Some("churn"),
+        Movement::Reactivation => Some("reactivation"),
+        Movement::Net => None,
+    };
+    Measure {
+        table: "mrr_changes".into(),
+        date: "change_date".into(),
+        aggregate: Aggregate::Sum,
+        of: Some("amount".into()),
+        filter: name.map(|name| format!("movement = '{name}'")),
+        empty: Empty::Zero,
+    }
+}
+
+fn target_measure(metric: &str, scope: &str) -> Measure {
+    Measure {
+        table: "targets".into(),
+        date: "period_start".into(),
+        aggregate: Aggregate::Sum,
+        of: Some("target_value".into()),
+        filter: Some(format!("metric = '{metric}' and scope = '{scope}'")),
+        empty: Empty::Null,
+    }
+}
+
+/// The leaves below a KPI.
+fn leaf_requests(definitions: &BTreeMap<String, Definition>, kpi: &str) -> Vec<Leaf> {
+    let terms = |parts: &[&Part]| -> Vec<Leaf> {
+        let terms = parts.iter().flat_map(|part| part.terms());
+        terms
+            .flat_map(|term| match (&term.measure, &term.stock, &term.kpi) {
+                (Some(measure), ..) => vec![measure_leaf(measure)],
+                (_, Some(stock), _) => vec![stock_leaf(stock)],
+                (.., Some(kpi)) => leaf_requests(definitions, kpi),
+                _ => panic!("an empty term in {kpi}"),
+            })
+            .collect()
+    };
+    match &definitions[kpi].compute {
+        Compute::Flow { measure } => vec![measure_leaf(measure)],
+        Compute::Stock { stock } => vec![stock_leaf(stock)],
+        Compute::Total { part } => terms(&[part]),
+        Compute::Ratio { numerator, denominator, .. } => terms(&[numerator, denominator]),
+        Compute::Recurring { movement } => vec![measure_leaf(&movement_measure(*movement))],
+        Compute::Retention { retention } => vec![retention_leaf(retention)],
+        Compute::Derived(derived) => leaf_requests(definitions, &derived.of),
+        Compute::Attainment { actual, metric, show } => {
+            let mut leaves = vec![measure_leaf(&target_measure(metric, "company"))];
+            if *show != AttainmentShow::Target {
+                leaves.extend(leaf_requests(definitions, actual));
+            }
+            leaves
+        }
+        Compute::Formula { formula } => {
+            super::formula::names(formula).iter().flat_map(|name| leaf_requests(definitions, name)).collect()
+        }
+    }
+}
+
+/// The tables below a KPI, with the date columns that put their rows into periods.
+pub fn tables(definitions: &BTreeMap<String, Definition>, kpi: &str) -> BTreeSet<String> {
+    leaf_requests(definitions, kpi).into_iter().map(|leaf| leaf.table).collect()
+}

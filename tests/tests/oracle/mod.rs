@@ -1,0 +1,19 @@
+//! Independent oracles for the KPIs: what a definition means, computed row by row.
+//!
+//! Nothing here shares code with the query engine. `world` holds the rows of a small company and
+//! writes them as a lake, `derived` adds what follows from them, `segments` resolves segments,
+//! `expression`, `formula` and `evaluate` give definitions their value, `compare` sets engine
+//! against oracle. The tests are in `random`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod compare;
+mod derived;
+mod evaluate;
+mod expression;
+mod formula;
+mod generate;
+mod random;
+mod segments;
+mod value;
+mod world;
