@@ -35,7 +35,7 @@ pub struct Engine {
     settings: Settings,
     as_of: Option<i32>,
     /// Set when the as-of day lies before the newest business date.
-    rewind_to: Option<i32>,
+    pub(crate) rewind_to: Option<i32>,
 }
 
 /// A request with its names resolved.
@@ -297,7 +297,7 @@ impl Engine {
                 let series = walk.kpi(id, &asked)?;
                 let base = match (request.compare, *grain) {
                     (Some(base), Grain::All) => match self.shifted(&shown, base) {
-                        Some(before) => Some(Comparison::Series(walk.kpi(id, &before)?)),
+                        Some(before) => Some(Comparison::Series(Box::new(walk.kpi(id, &before)?))),
                         None => {
                             walk.note("a comparison over all time needs --from and --to, or --period".to_owned());
                             None

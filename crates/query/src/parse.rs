@@ -184,7 +184,6 @@ fn call(function: &Function) -> Result<Expression, String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

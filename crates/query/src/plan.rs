@@ -68,7 +68,7 @@ impl Facts {
 
 /// Whether a fact table of this name exists.
 pub(crate) fn is_table(name: &str) -> bool {
-    table::table(name).is_some() || DERIVED.iter().any(|derived| derived.name == name)
+    table::table(name).is_some() || DERIVED.contains(&name)
 }
 
 /// Groups that a cube may have for every row of its table: beyond that, sharing a pass costs more than it saves.

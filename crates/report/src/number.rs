@@ -162,6 +162,15 @@ fn money(number: Number, currency: &str) -> String {
     }
 }
 
+/// The difference of two values. That of two percentages is said in points: from 40% to 50% is 10 points, not 10%.
+pub fn difference(change: Number, unit: Unit) -> String {
+    if unit == Unit::Ratio {
+        let percentage = percent(change, 2);
+        return format!("{} pts", signed(percentage.trim_end_matches('%').to_owned(), change));
+    }
+    signed(display(change, unit), change)
+}
+
 /// With a plus where it is positive.
 pub fn signed(text: String, number: Number) -> String {
     if number.value > 0 { format!("+{text}") } else { text }
@@ -210,6 +219,9 @@ mod tests {
         assert_eq!(percent(number(1, 0), 1), "100.0%");
         assert_eq!(percent(number(-5, 1), 0), "-50%");
         assert_eq!(percent(number(125, 3), 1), "12.5%");
+        assert_eq!(difference(number(1, 1), Unit::Ratio), "+10.00 pts");
+        assert_eq!(difference(number(-15, 3), Unit::Ratio), "-1.50 pts");
+        assert_eq!(difference(number(1_500, 0), Unit::Count), "+1,500");
     }
 
     #[test]

@@ -145,7 +145,7 @@ fn open_engines(jobs: &[Job], lake: &Path) -> Result<Vec<(Settings, Engine)>, Re
 fn one(job: &Job, engine: &Engine, folder: &Path, options: &RunOptions<'_>) -> Result<ReportResult, ReportError> {
     let started = Instant::now();
     let (document, failures) = answer::document(job, engine)?;
-    write::report(&document, folder)?;
+    write::report(&document, folder, &job.spec.formats)?;
     let sections: Vec<SectionResult> = (document.sections.iter().zip(failures))
         .map(|(section, failure)| SectionResult {
             title: section.title.clone(),

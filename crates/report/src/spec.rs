@@ -41,7 +41,38 @@ pub struct Spec {
     pub calendar: Option<Calendar>,
     #[serde(default)]
     pub headline: Option<Headline>,
+    /// What is written; all of it where nothing is said.
+    #[serde(default = "every_output", deserialize_with = "one_or_many_outputs")]
+    pub formats: Vec<Output>,
     pub sections: Vec<SectionSpec>,
+}
+
+/// What a report can be written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Output {
+    /// One file per section.
+    Csv,
+    Json,
+    Markdown,
+    Html,
+}
+
+pub(crate) fn every_output() -> Vec<Output> {
+    vec![Output::Csv, Output::Json, Output::Markdown, Output::Html]
+}
+
+fn one_or_many_outputs<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Output>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Outputs {
+        One(Output),
+        Many(Vec<Output>),
+    }
+    Ok(match Outputs::deserialize(deserializer)? {
+        Outputs::One(one) => vec![one],
+        Outputs::Many(many) => many,
+    })
 }
 
 /// The tiles at the top.

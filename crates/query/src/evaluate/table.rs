@@ -20,7 +20,7 @@ use crate::error::QueryError;
 const MOST_ROWS: u64 = 20_000_000;
 
 /// The value of a segment by which a KPI is not broken down, beside one that is.
-const ALL: &str = "(all)";
+pub(crate) const ALL: &str = "(all)";
 
 /// A KPI at one grain, ready to be laid out.
 pub(crate) struct Column<'a> {
@@ -34,7 +34,7 @@ pub(crate) struct Column<'a> {
 /// Where the base of a comparison comes from.
 pub(crate) enum Comparison {
     Shifted(Base),
-    Series(Series),
+    Series(Box<Series>),
 }
 
 /// What the layout needs beside the series.

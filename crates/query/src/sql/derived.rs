@@ -81,7 +81,8 @@ impl Tables<'_> {
             "deal_points",
             "SELECT s.source_system, s.deal_id, 0 AS place, s.start_date AS valid_from,\n    \
              CASE WHEN s.places = 0 THEN TRUE ELSE COALESCE(f.from_status, 'open') = 'open' END AS is_open,\n    \
-             CASE WHEN s.places = 0 THEN s.stage ELSE COALESCE(f.from_stage, f.stage) END AS stage,\n    \
+             CASE WHEN s.places > 0 THEN COALESCE(f.from_stage, f.stage)\n      \
+             WHEN s.status = 'open' THEN s.stage END AS stage,\n    \
              CASE WHEN s.places = 0 THEN s.amount ELSE COALESCE(f.from_amount, f.amount) END AS amount,\n    \
              CASE WHEN s.places = 0 THEN s.probability ELSE COALESCE(f.from_probability, f.probability) END AS probability,\n    \
              s.closing_date\n  FROM deal_spans AS s\n  LEFT JOIN deal_changes AS f\n    \

@@ -48,7 +48,7 @@ impl Writer<'_> {
 
     /// Checks and writes a condition.
     pub(super) fn condition(&self, expression: &Expression) -> Result<String, QueryError> {
-        self.scope().is_true(expression)?;
+        let _ = self.scope().is_true(expression)?;
         Ok(self.write(expression))
     }
 

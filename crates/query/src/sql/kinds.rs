@@ -88,6 +88,7 @@ impl Compiler<'_> {
         );
         Series {
             name: self.builder.add(&format!("{hint}_nothing"), body),
+            also_from: Vec::new(),
             numerator: Source::Null,
             denominator: Source::Null,
             empty: Empty::NULL,
@@ -171,6 +172,7 @@ impl Compiler<'_> {
             .map_or(Currency::None, |series| series.currency.clone());
         Series {
             name: self.builder.add(hint, body),
+            also_from: firsts(&all),
             numerator: Source::Value,
             denominator: Source::Null,
             empty: if can_be_null { Empty::NULL } else { Empty::ZERO },
@@ -197,6 +199,7 @@ impl Compiler<'_> {
         };
         Series {
             name: self.builder.add(hint, body),
+            also_from: firsts(&[top, bottom]),
             numerator: Source::Own,
             denominator: Source::Own,
             empty: Empty { value: false, numerator: top.empty.value, denominator: bottom.empty.value },
@@ -246,6 +249,7 @@ impl Compiler<'_> {
             .map_or(Currency::None, |series| series.currency.clone());
         Ok(Series {
             name: self.builder.add(hint, body),
+            also_from: firsts(&all),
             numerator: Source::Value,
             denominator: Source::Null,
             empty: Empty::NULL,
@@ -282,11 +286,12 @@ impl Compiler<'_> {
         let body = format!(
             "SELECT c.period{}, {} AS value, COALESCE(x.row_count, 0) AS row_count\n  FROM {} AS c\n  \
              CROSS JOIN ({combinations}) AS k\n  LEFT JOIN {name} AS x ON x.period = c.period{}\n  \
-             WHERE c.period >= (SELECT MIN(period) FROM {name}) AND c.period <= {}",
+             WHERE c.period >= {} AND c.period <= {}",
             segments(width, "k"),
             series.value("x"),
             calendar_name(question.grain),
             same_segments(width, "x", "k"),
+            series.first(),
             self.last_period(question)
         );
         let hint = name.strip_prefix("kpi_").unwrap_or(name).to_owned();
@@ -322,6 +327,7 @@ impl Compiler<'_> {
     fn quotients(&mut self, hint: &str, body: String) -> Series {
         Series {
             name: self.builder.add(hint, body),
+            also_from: Vec::new(),
             numerator: Source::Own,
             denominator: Source::Own,
             empty: Empty::NULL,
@@ -339,7 +345,8 @@ impl Compiler<'_> {
             quotient(value, total, 1),
             series.name
         );
-        self.quotients(hint, body)
+        let shares = self.quotients(hint, body);
+        Series { also_from: series.also_from.clone(), ..shares }
     }
 
     fn cumulative(&mut self, hint: &str, series: &Series, reset: Reset, question: &Question) -> Series {
@@ -361,6 +368,7 @@ impl Compiler<'_> {
         );
         Series {
             name: self.builder.add(hint, body),
+            also_from: Vec::new(),
             numerator: Source::Value,
             denominator: Source::Null,
             empty: Empty::ZERO,
@@ -414,6 +422,7 @@ impl Compiler<'_> {
     fn windowed(&mut self, hint: &str, series: &Series, body: String) -> Series {
         Series {
             name: self.builder.add(hint, body),
+            also_from: Vec::new(),
             numerator: Source::Value,
             denominator: Source::Null,
             empty: Empty::NULL,
@@ -542,6 +551,14 @@ impl Compiler<'_> {
         series.currency = reached.currency;
         Ok(series)
     }
+}
+
+/// What else than their own lines some series start with.
+fn firsts(series: &[&Series]) -> Vec<String> {
+    let mut all: Vec<String> = series.iter().flat_map(|one| one.also_from.iter().cloned()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// A quotient that is null where the divisor is 0.

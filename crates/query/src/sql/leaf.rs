@@ -55,6 +55,7 @@ impl Compiler<'_> {
         let name = self.builder.add(hint, lines.body);
         Ok(Series {
             name,
+            also_from: Vec::new(),
             numerator: Source::Value,
             denominator: Source::Null,
             empty,
@@ -92,6 +93,8 @@ impl Compiler<'_> {
             series.name,
             self.last_period(question)
         );
+        // The period in which the first row came starts with nothing, and is a period of the series all the same.
+        series.also_from = vec![series.name];
         series.name = self.builder.add(&format!("{hint}_at_start"), body);
         Ok(series)
     }
@@ -116,11 +119,16 @@ impl Compiler<'_> {
             Some(filter) => format!("({filter}) and {was_there}"),
             None => was_there,
         };
+        // What is there is there, whether or not it has an amount.
+        let of = match (stock.aggregate, &stock.of) {
+            (Aggregate::Sum, Some(of)) => Some(format!("coalesce({of}, 0)")),
+            (_, of) => of.clone(),
+        };
         let side = |date| Leaf {
             table: &stock.table,
             date,
             aggregate: stock.aggregate,
-            of: stock.of.as_deref(),
+            of: of.as_deref(),
             filter: Some(&filter),
             range: (None, to),
         };
@@ -159,6 +167,7 @@ impl Compiler<'_> {
         let name = self.builder.add(hint, body);
         Ok(Series {
             name,
+            also_from: Vec::new(),
             numerator: Source::Value,
             denominator: Source::Null,
             empty: Empty::ZERO,

@@ -23,10 +23,11 @@ use dealframe_model::kpi::{Definition, Unit};
 use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::evaluate::Question;
+use crate::evaluate::table::ALL;
 use crate::request::Request;
 
 use self::dialect::Dialect;
-use self::series::{Builder, Currency, Series, bare_segments, calendar_name, same_segments, segments};
+use self::series::{Builder, Currency, Series, bare_segments, calendar_name, same_segments};
 use self::tables::Tables;
 
 /// Turns definitions into CTEs.
@@ -120,7 +121,8 @@ impl Compiler<'_> {
         for (position, column) in columns.iter().enumerate() {
             self.cover_shown(column);
             let unit = self.unit(column, answer);
-            parts.push(self.layout(position + 1, column, &unit, scale, request.sparse));
+            let segments = shown_segments(by, &column.question.by, dialect);
+            parts.push(self.layout(position + 1, column, &segments, &unit, scale, request.sparse));
         }
         let mut ctes = self.table_ctes()?;
         for (grain, periods) in &self.builder.periods {
@@ -203,7 +205,7 @@ impl Compiler<'_> {
     }
 
     /// The lines of one KPI at one grain: every period of the range for every combination that occurs in it.
-    fn layout(&self, part: usize, column: &Column<'_>, unit: &str, scale: u32, sparse: bool) -> String {
+    fn layout(&self, part: usize, column: &Column<'_>, shown: &str, unit: &str, scale: u32, sparse: bool) -> String {
         let Column { definition, question, series } = column;
         let dialect = self.builder.dialect;
         let width = question.by.len();
@@ -212,7 +214,7 @@ impl Compiler<'_> {
         let first = match (question.grain, question.from) {
             (Grain::All, _) => "0".to_owned(),
             (grain, Some(from)) => self.builder.calendar.index(grain, from).to_string(),
-            (_, None) => format!("(SELECT MIN(period) FROM {name})"),
+            (_, None) => series.first(),
         };
         let combinations = if width == 0 {
             "SELECT 1 AS one".to_owned()
@@ -226,7 +228,7 @@ impl Compiler<'_> {
         let constant = |text: &str, name: &str| format!("{} AS {}", dialect.text(text), dialect.quoted(name));
         let not_sparse = if sparse { "\n    AND (x.row_count <> 0 OR x.period IS NOT NULL)" } else { "" };
         format!(
-            "SELECT {part} AS part, c.period AS place, {}, {}, c.first_day AS {}, c.label AS {}{},\n    \
+            "SELECT {part} AS part, c.period AS place, {}, {}, c.first_day AS {}, c.label AS {}{shown},\n    \
              {}, {unit} AS {},\n    {},\n    {},\n    COALESCE(x.row_count, 0) AS {}\n  FROM {} AS c\n  \
              CROSS JOIN ({combinations}) AS k\n  LEFT JOIN {name} AS x ON x.period = c.period{}\n  \
              WHERE c.period BETWEEN {first} AND {last}{not_sparse}",
@@ -234,7 +236,6 @@ impl Compiler<'_> {
             constant(question.grain.name(), "grain"),
             dialect.quoted("period_start"),
             dialect.quoted("period"),
-            segments(width, "k"),
             number(series.value("x"), "value"),
             dialect.quoted("unit"),
             number(series.numerator("x"), "numerator"),
@@ -244,4 +245,18 @@ impl Compiler<'_> {
             same_segments(width, "x", "k"),
         )
     }
+}
+
+/// The segment columns of a result, for a KPI that is broken down by some of them.
+fn shown_segments(all: &[String], own: &[String], dialect: Dialect) -> String {
+    all.iter()
+        .enumerate()
+        .map(|(position, name)| {
+            let value = own
+                .iter()
+                .position(|own| own == name)
+                .map_or_else(|| dialect.text(ALL), |place| format!("k.s{}", place + 1));
+            format!(", {value} AS s{}", position + 1)
+        })
+        .collect()
 }

@@ -50,6 +50,8 @@ pub(super) enum Currency {
 #[derive(Debug, Clone)]
 pub(super) struct Series {
     pub name: String,
+    /// Other CTEs whose first period the series starts with, if it is earlier.
+    pub also_from: Vec<String>,
     pub numerator: Source,
     pub denominator: Source,
     pub empty: Empty,
@@ -60,6 +62,19 @@ pub(super) struct Series {
 }
 
 impl Series {
+    /// The first period, as SQL; null for a series without any.
+    pub(super) fn first(&self) -> String {
+        let firsts: Vec<String> = [&self.name]
+            .into_iter()
+            .chain(&self.also_from)
+            .map(|name| format!("(SELECT MIN(period) FROM {name})"))
+            .collect();
+        match firsts.as_slice() {
+            [one] => one.clone(),
+            many => format!("LEAST({})", many.join(", ")),
+        }
+    }
+
     /// The value under an alias, with what stands for no line.
     pub(super) fn value(&self, alias: &str) -> String {
         or_zero(&format!("{alias}.value"), self.empty.value)

@@ -11,8 +11,8 @@ use dealframe_model::frame::{Frame, Row};
 use dealframe_model::kpi::{Better, Unit};
 
 use super::Columns;
-use crate::number::grouped;
-use crate::render::cells::{change_text, value_text};
+use crate::number::{difference, grouped};
+use crate::render::cells::{change_text, unit_of, value_text};
 
 /// Whether a change is welcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -123,7 +123,7 @@ fn kpis_across(frame: &Frame, grain: Grain, caption: Option<String>, show_period
         let at = row.kpi as usize * width;
         rows[index].cells[at] = Some(Cell { text: text(frame, row, &whole), tone: Tone::None });
         if frame.compared {
-            rows[index].cells[at + 1] = Some(Cell { text: change_text(row), tone: tone(frame, row) });
+            rows[index].cells[at + 1] = Some(Cell { text: change_cell(frame, row), tone: tone(frame, row) });
         }
     }
     if !show_period {
@@ -179,6 +179,14 @@ fn by_value(frame: &Frame, grain: Grain) -> Vec<Vec<String>> {
         .collect();
     rows.sort_by(|left, right| left.0.cmp(&right.0).then(right.1.total_cmp(&left.1)));
     rows.into_iter().map(|(_, _, heads)| heads).collect()
+}
+
+/// The change as a share of the base, for rates in points.
+fn change_cell(frame: &Frame, row: &Row) -> String {
+    match row.change().0 {
+        Some(change) if unit_of(frame, row) == Unit::Ratio => difference(change, Unit::Ratio),
+        _ => change_text(row),
+    }
 }
 
 /// KPIs whose amounts are so large that cents would only be noise; the data files keep them.

@@ -7,7 +7,7 @@ use dealframe_model::kpi::{Better, Unit};
 
 use super::grid::{Tone, tone};
 use crate::chart::sparkline;
-use crate::number::{display, grouped, headline, percent, signed};
+use crate::number::{difference, display, headline, percent, signed};
 use crate::render::cells::NULL;
 
 /// Points of the small curve.
@@ -98,15 +98,9 @@ fn change(frame: &Frame, row: &Row, against: &str) -> Option<Change> {
     let (change, ratio) = row.change();
     let change = change?;
     let direction = change.value.signum() as i32;
-    // The difference of two percentages is said in points: from 40% to 50% is 10 points, not 25%.
-    let text = if about.unit == Unit::Ratio {
-        let points = dealframe_model::frame::Number { value: change.value * 100, scale: change.scale };
-        format!("{} pts", signed(grouped(points, 1), points))
-    } else {
-        match ratio {
-            Some(ratio) => signed(percent(ratio, 1), ratio),
-            None => signed(display(change, about.unit), change),
-        }
+    let text = match ratio {
+        Some(ratio) if about.unit != Unit::Ratio => signed(percent(ratio, 1), ratio),
+        _ => difference(change, about.unit),
     };
     let tone = if about.better == Better::Neither { Tone::None } else { tone(frame, row) };
     Some(Change { against: against.to_owned(), text, direction, tone })

@@ -6,7 +6,7 @@
 use dealframe_model::frame::{Frame, Row};
 use dealframe_model::kpi::Unit;
 
-use crate::number::{display, grouped, percent, signed};
+use crate::number::{difference, display, grouped, percent, signed};
 
 /// How null looks on screen.
 pub const NULL: &str = "–";
@@ -88,7 +88,7 @@ fn line(frame: &Frame, row: &Row, grains: bool) -> Vec<String> {
     line.push(grouped(dealframe_model::frame::Number { value: i128::from(row.rows), scale: 0 }, 0));
     if frame.compared {
         line.push(row.base.map_or(NULL.to_owned(), |base| display(base, unit)));
-        line.push(row.change().0.map_or(NULL.to_owned(), |change| signed(display(change, unit), change)));
+        line.push(row.change().0.map_or(NULL.to_owned(), |change| difference(change, unit)));
         line.push(change_text(row));
     }
     line

@@ -1,5 +1,6 @@
 //! What can be tested without a lake; whole runs are tested in the suite over a generated lake.
 #![allow(clippy::unwrap_used, clippy::panic)]
+use crate::spec::every_output;
 use dealframe_model::calendar::Grain;
 use dealframe_model::kpi::Better;
 
@@ -45,7 +46,7 @@ fn failed() -> Answer {
 fn a_failed_section_is_shown_and_the_others_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let empty = dealframe_model::frame::Frame::default();
-    write::report(&document(vec![Answer::Frame(sample()), failed(), Answer::Frame(empty)]), folder.path()).unwrap();
+    write::report(&document(vec![Answer::Frame(sample()), failed(), Answer::Frame(empty)]), folder.path(), &every_output()).unwrap();
     let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
     for name in ["report.html", "report.md", "report.json"] {
         assert!(read(name).contains("unknown KPI"), "{name}");
@@ -62,9 +63,9 @@ fn a_failed_section_is_shown_and_the_others_are_kept() {
 #[test]
 fn figures_of_an_earlier_run_do_not_stay() {
     let folder = tempfile::tempdir().unwrap();
-    write::report(&document(vec![Answer::Frame(sample()), Answer::Frame(sample())]), folder.path()).unwrap();
+    write::report(&document(vec![Answer::Frame(sample()), Answer::Frame(sample())]), folder.path(), &every_output()).unwrap();
     std::fs::write(folder.path().join("mine.csv"), "keep").unwrap();
-    write::report(&document(vec![Answer::Frame(sample()), failed()]), folder.path()).unwrap();
+    write::report(&document(vec![Answer::Frame(sample()), failed()]), folder.path(), &every_output()).unwrap();
     assert!(folder.path().join("part-0.csv").exists());
     assert!(!folder.path().join("part-1.csv").exists());
     assert!(folder.path().join("mine.csv").exists());
@@ -74,7 +75,7 @@ fn figures_of_an_earlier_run_do_not_stay() {
 fn the_same_report_gives_the_same_bytes() {
     let write = || {
         let folder = tempfile::tempdir().unwrap();
-        write::report(&document(vec![Answer::Frame(sample()), Answer::Frame(compared())]), folder.path()).unwrap();
+        write::report(&document(vec![Answer::Frame(sample()), Answer::Frame(compared())]), folder.path(), &every_output()).unwrap();
         let mut files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
         files

@@ -6,24 +6,44 @@
 
 use std::path::Path;
 
+use rayon::prelude::*;
+
 use crate::document::{Answer, Document, html, json, markdown};
 use crate::output::write_atomically;
+use crate::spec::Output;
 use crate::{Format, ReportError, render};
 
-pub(super) fn report(document: &Document, folder: &Path) -> Result<(), ReportError> {
+pub(super) fn report(document: &Document, folder: &Path, outputs: &[Output]) -> Result<(), ReportError> {
     std::fs::create_dir_all(folder).map_err(|source| ReportError::Io { path: folder.to_owned(), source })?;
     let earlier = earlier_files(&folder.join("report.json"));
-    let mut written = Vec::new();
-    for section in &document.sections {
-        if let Answer::Frame(frame) = &section.answer {
-            let name = format!("{}.csv", section.slug);
+    let wanted = |output| outputs.contains(&output);
+    let sections = document.sections.iter().filter(|_| wanted(Output::Csv));
+    let written = sections
+        .filter_map(|section| match &section.answer {
+            Answer::Frame(frame) => Some((format!("{}.csv", section.slug), frame)),
+            Answer::Failed { .. } => None,
+        })
+        .collect::<Vec<_>>()
+        .into_par_iter()
+        .map(|(name, frame)| {
             write_atomically(&folder.join(&name), |out| render(frame, Format::Csv, out))?;
-            written.push(name);
-        }
+            Ok(name)
+        })
+        .collect::<Result<Vec<String>, ReportError>>()?;
+    if wanted(Output::Markdown) {
+        write_atomically(&folder.join("report.md"), |out| markdown::write(document, out))?;
     }
-    write_atomically(&folder.join("report.md"), |out| markdown::write(document, out))?;
-    write_atomically(&folder.join("report.html"), |out| html::write(document, out))?;
-    write_atomically(&folder.join("report.json"), |out| json::write(document, out))?;
+    if wanted(Output::Html) {
+        write_atomically(&folder.join("report.html"), |out| html::write(document, out))?;
+    }
+    if wanted(Output::Json) {
+        write_atomically(&folder.join("report.json"), |out| json::write(document, out))?;
+    }
+    let unwanted = [(Output::Markdown, "report.md"), (Output::Html, "report.html"), (Output::Json, "report.json")]
+        .into_iter()
+        .filter(|(output, _)| !wanted(*output))
+        .map(|(_, name)| name.to_owned());
+    let earlier: Vec<String> = earlier.into_iter().chain(unwanted).collect();
     for name in earlier.into_iter().filter(|name| !written.contains(name)) {
         let path = folder.join(name);
         match std::fs::remove_file(&path) {

@@ -16,11 +16,11 @@ use dealframe_lake::schema::arrow_schema;
 use dealframe_model::table;
 use hashbrown::HashMap;
 use rayon::prelude::*;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::QueryError;
 use crate::facts::Fact;
-use crate::facts::build::{all_dependencies, integers, take};
+use crate::facts::build::{all_dependencies, integers, row_key, take};
 use crate::facts::dictionary::{Interners, strings};
 use crate::facts::dimension::{DIMENSIONS, Dimensions};
 use crate::facts::encode::{self, Encoded, Encoder, column, decimals, live_rows, read_columns, read_file};
@@ -120,11 +120,6 @@ impl History {
     }
 }
 
-fn deal_key(source: u32, identifier: &str) -> u128 {
-    // Sources are few; their code keeps equal identifiers of two systems apart.
-    xxh3_128(identifier.as_bytes()) ^ (u128::from(source) << 96)
-}
-
 fn read_changes(batch: &RecordBatch, interners: &Interners, changes: &mut Vec<Change>) -> Result<(), QueryError> {
     let sources = interners.domain("source_system").encode(column(batch, "source_system")?)?;
     let stages = interners.domain("stage");
@@ -143,7 +138,7 @@ fn read_changes(batch: &RecordBatch, interners: &Interners, changes: &mut Vec<Ch
     let value = |array: &Int64Array, row: usize| array.is_valid(row).then(|| array.value(row));
     for row in 0..batch.num_rows() {
         changes.push(Change {
-            deal: deal_key(sources[row], deals.value(row)),
+            deal: row_key(sources[row], deals.value(row)),
             at: at.value(row),
             tie: xxh3_64(ids.value(row).as_bytes()),
             date: dates.value(row),
@@ -334,7 +329,9 @@ fn picked_dates(encoded: &[Encoded], name: &str, rows: &[u32]) -> Result<Date32A
         .ok_or_else(|| QueryError::engine("deal history", format!("column `{name}` is missing")))
 }
 
-type Rows<'a> = [(u32, Present, &'a [Change])];
+/// A row of the batch, its present state and its history.
+type DealRow<'a> = (u32, Present, &'a [Change]);
+type Rows<'a> = [DealRow<'a>];
 type Shape<'a> = &'a (dyn Fn(&Rows<'_>, &History, &[Encoded]) -> Result<Vec<Encoded>, QueryError> + Sync);
 
 fn build(lake: &Lake, name: &'static str, salt: &str, shape: Shape<'_>) -> Result<Fact, QueryError> {
@@ -376,7 +373,7 @@ fn present_rows<'h>(
     encoded: &[Encoded],
     interners: &Interners,
     history: &'h History,
-) -> Result<Vec<(u32, Present, &'h [Change])>, QueryError> {
+) -> Result<Vec<DealRow<'h>>, QueryError> {
     let sources = interners.domain("source_system").encode(column(batch, "source_system")?)?;
     let deals = strings(column(batch, "deal_id")?)?;
     let dates = |name: &str| -> Result<Date32Array, QueryError> {
@@ -407,7 +404,7 @@ fn present_rows<'h>(
                 probability: value(&probability, row),
             };
             let position = u32::try_from(row).map_err(|error| QueryError::engine("deal history", error))?;
-            Ok((position, present, history.of(deal_key(sources[row], deals.value(row)))))
+            Ok((position, present, history.of(row_key(sources[row], deals.value(row)))))
         })
         .collect()
 }

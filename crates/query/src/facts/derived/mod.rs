@@ -13,21 +13,9 @@ use dealframe_lake::Lake;
 use super::Fact;
 use crate::error::QueryError;
 
-/// A derived table, for documentation and name resolution.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct DerivedTable {
-    pub name: &'static str,
-    /// The canonical table whose segments its rows carry.
-    pub like: &'static str,
-}
-
-pub(crate) const DERIVED: [DerivedTable; 5] = [
-    DerivedTable { name: "deal_states", like: "deals" },
-    DerivedTable { name: "stage_entries", like: "deals" },
-    DerivedTable { name: "purchase_windows", like: "accounts" },
-    DerivedTable { name: "contract_windows", like: "accounts" },
-    DerivedTable { name: "mrr_changes", like: "accounts" },
-];
+/// Names of the derived tables. Those of deals carry the segments of the deal, the others those of the account.
+pub(crate) const DERIVED: [&str; 5] =
+    ["deal_states", "stage_entries", "purchase_windows", "contract_windows", "mrr_changes"];
 
 /// Makes a derived table, or finds it. `anchor` is the newest business date of the lake.
 pub(crate) fn table(lake: &Lake, name: &str, anchor: Option<i32>) -> Result<Fact, QueryError> {
