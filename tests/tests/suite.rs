@@ -7,5 +7,6 @@
     clippy::print_stderr,
     reason = "tests fail by panicking and say what they skip"
 )]
-mod oracle;
+mod command_line;
 mod generated;
+mod oracle;

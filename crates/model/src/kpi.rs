@@ -201,6 +201,9 @@ pub struct Measure {
     /// The value where no row counts.
     #[serde(default)]
     pub empty: Empty,
+    /// The date lies ahead by nature (an expected closing, a target): rows after the as-of day count as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ahead: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -5,6 +5,8 @@
 //! masks, every measure is a sum of integers. The result, a cube, is small; coarser grains and
 //! fewer segments are rolled up from it in memory (`roll_up`), never by a second pass.
 
+use std::sync::Arc;
+
 use dealframe_model::calendar::{Calendar, Grain, TimeUnit};
 use dealframe_model::expression::Expression;
 use hashbrown::HashMap;
@@ -478,32 +480,34 @@ impl Pipeline {
     }
 }
 
-/// A cube rolled up to one grain and some of its dimensions.
-#[derive(Debug, Clone)]
-pub(crate) struct Rolled {
+/// Where the groups of a cube go when it is rolled up to one grain and some of its dimensions.
+///
+/// All measures of a cube go the same ways, so this is found once and used by each of them.
+#[derive(Debug)]
+pub(crate) struct Ways {
+    /// Cell per group.
+    cell_of: Vec<u32>,
     /// Period index per cell.
     pub periods: Vec<i32>,
     /// Codes per kept dimension and cell.
     pub codes: Vec<Vec<u32>>,
     /// The value that tells cells apart, if the cube has one.
     pub apart: Vec<i64>,
+}
+
+/// One measure of a cube, rolled up.
+#[derive(Debug)]
+pub(crate) struct Rolled {
+    pub ways: Arc<Ways>,
     pub sums: Vec<i128>,
+    /// Rows per cell; a cell without rows says nothing.
     pub counts: Vec<i64>,
     pub scale: u32,
 }
 
 impl Cube {
-    /// Sums of one measure at a coarser grain and over fewer dimensions, cells without rows left out.
-    ///
-    /// `keep` names the dimensions that stay; `within` limits the days (half-open) and must lie on unit boundaries.
-    pub(crate) fn roll_up(
-        &self,
-        measure: usize,
-        grain: Grain,
-        keep: &[String],
-        within: (Option<i32>, Option<i32>),
-        calendar: &Calendar,
-    ) -> Result<Rolled, QueryError> {
+    /// The ways to a coarser grain and fewer dimensions.
+    pub(crate) fn ways(&self, grain: Grain, keep: &[String], calendar: &Calendar) -> Result<Ways, QueryError> {
         let positions: Vec<usize> = keep
             .iter()
             .map(|name| {
@@ -515,61 +519,55 @@ impl Cube {
             .collect::<Result<_, _>>()?;
         let (low, high) =
             self.times.iter().fold((i32::MAX, i32::MIN), |(low, high), time| (low.min(*time), high.max(*time)));
-        // Per time unit its period, or none when it lies outside the range.
-        let periods: Vec<Option<i32>> = if self.times.is_empty() {
+        let period_of: Vec<i32> = if self.times.is_empty() {
             Vec::new()
         } else {
-            (low..=high)
-                .map(|unit| {
-                    let day = calendar.unit_start(self.unit, unit);
-                    let inside = within.0.is_none_or(|from| day >= from) && within.1.is_none_or(|to| day < to);
-                    inside.then(|| calendar.index(grain, day))
-                })
-                .collect()
+            (low..=high).map(|unit| calendar.index(grain, calendar.unit_start(self.unit, unit))).collect()
         };
-        let data = &self.measures[measure];
         let mut index: HashMap<CellKey, u32> = HashMap::new();
-        let mut rolled = Rolled {
+        let mut ways = Ways {
+            cell_of: Vec::with_capacity(self.groups),
             periods: Vec::new(),
             codes: vec![Vec::new(); keep.len()],
             apart: Vec::new(),
-            sums: Vec::new(),
-            counts: Vec::new(),
-            scale: data.scale,
         };
         for group in 0..self.groups {
-            if data.counts[group] == 0 {
-                continue;
-            }
-            let period = match self.times.get(group) {
-                None => 0,
-                Some(time) => match periods[(time - low) as usize] {
-                    Some(period) => period,
-                    None => continue,
-                },
-            };
+            let period = self.times.get(group).map_or(0, |time| period_of[(time - low) as usize]);
             let mut key =
                 CellKey { period, apart: self.apart.get(group).copied().unwrap_or(0), codes: [0; MAX_SEGMENTS] };
             for (slot, position) in key.codes.iter_mut().zip(&positions) {
                 *slot = self.codes[*position][group];
             }
-            let next = rolled.periods.len();
+            let next = u32::try_from(ways.periods.len()).map_err(|error| QueryError::engine("roll-up", error))?;
             let cell = *index.entry(key).or_insert_with(|| {
-                rolled.periods.push(period);
-                for (target, code) in rolled.codes.iter_mut().zip(key.codes) {
+                ways.periods.push(period);
+                for (target, code) in ways.codes.iter_mut().zip(key.codes) {
                     target.push(code);
                 }
                 if !self.apart.is_empty() {
-                    rolled.apart.push(key.apart);
+                    ways.apart.push(key.apart);
                 }
-                rolled.sums.push(0);
-                rolled.counts.push(0);
-                next as u32
-            }) as usize;
-            rolled.sums[cell] += data.sums[group];
-            rolled.counts[cell] += data.counts[group];
+                next
+            });
+            ways.cell_of.push(cell);
         }
-        Ok(rolled)
+        Ok(ways)
+    }
+
+    /// Sums of one measure along known ways.
+    pub(crate) fn roll_up(&self, measure: usize, ways: Arc<Ways>) -> Rolled {
+        let data = &self.measures[measure];
+        let mut rolled = Rolled {
+            sums: vec![0; ways.periods.len()],
+            counts: vec![0; ways.periods.len()],
+            scale: data.scale,
+            ways: Arc::clone(&ways),
+        };
+        for ((cell, sum), count) in ways.cell_of.iter().zip(&data.sums).zip(&data.counts) {
+            rolled.sums[*cell as usize] += sum;
+            rolled.counts[*cell as usize] += count;
+        }
+        rolled
     }
 }
 

@@ -14,6 +14,7 @@ use dealframe_model::expression::Expression;
 use dealframe_model::frame::Frame;
 use dealframe_model::kpi::{Base, Compute, Derived, Operation};
 use hashbrown::HashSet;
+use rayon::prelude::*;
 
 use crate::catalogue::Catalogue;
 use crate::cube::MAX_SEGMENTS;
@@ -94,7 +95,7 @@ impl Engine {
     pub fn run(&self, requests: &[Request]) -> Result<Vec<Frame>, QueryError> {
         let prepared = requests.iter().map(|request| self.prepare(request)).collect::<Result<Vec<_>, _>>()?;
         let cubes = self.plan(&prepared)?.run(&self.facts, self.rewind_to, &self.settings.calendar, false)?;
-        prepared.iter().map(|prepared| self.answer(prepared, &cubes)).collect()
+        prepared.par_iter().map(|prepared| self.answer(prepared, &cubes)).collect()
     }
 
     /// Describes how requests would be answered: nodes, what is rolled up from them, what they read, how long they took.
@@ -163,9 +164,9 @@ impl Engine {
     /// The segment that a breakdown brings along, so that `loss_reasons` alone means what it says.
     fn own_segment(&self, id: &str) -> Result<Option<String>, QueryError> {
         Ok(match &self.catalogue.get(id)?.compute {
-            Compute::Derived(Derived { operation: Operation::By { segment } | Operation::Share { segment }, .. }) => {
-                Some(segment.clone())
-            }
+            Compute::Derived(Derived {
+                operation: Operation::By { segment } | Operation::Share { segment }, ..
+            }) => Some(segment.clone()),
             _ => None,
         })
     }
@@ -191,6 +192,7 @@ impl Engine {
             unit: unit_of(calendar, &prepared.grains),
             from: request.from,
             to,
+            to_asked: request.to,
             filter: prepared.filter.clone(),
             filter_text: prepared.filter_text.clone(),
         };
@@ -220,7 +222,7 @@ impl Engine {
             Base::Previous => (from - (to - from), from),
             Base::YearAgo => (date::add_months(from, -12), date::add_months(to, -12)),
         };
-        Some(Question { from: Some(from), to: Some(to), ..question.clone() })
+        Some(Question { from: Some(from), to: Some(to), to_asked: Some(to), ..question.clone() })
     }
 
     fn plan(&self, prepared: &[Prepared<'_>]) -> Result<Plan, QueryError> {

@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dealframe_lake::Lake;
-use dealframe_model::calendar::{Calendar, TimeUnit};
+use dealframe_model::calendar::{Calendar, Grain, TimeUnit};
 use dealframe_model::expression::Expression;
 use dealframe_model::table;
 use hashbrown::HashMap;
 
-use crate::cube::{Apart, Cube, MeasureSpec, NodeReport, NodeSpec};
+use crate::cube::{Apart, Cube, MeasureSpec, NodeReport, NodeSpec, Rolled, Ways};
 use crate::error::QueryError;
 use crate::facts::derived::{self, DERIVED};
 use crate::facts::{Fact, build};
@@ -97,16 +97,30 @@ pub(crate) struct Plan {
 pub(crate) struct Cubes {
     pub cubes: Vec<Arc<Cube>>,
     pub reports: Vec<NodeReport>,
-    pub places: HashMap<Ask, (usize, usize)>,
+    places: HashMap<Ask, (usize, usize)>,
+    /// Ways that were found before, by node, grain and kept dimensions.
+    ways: Mutex<HashMap<(usize, Grain, Vec<String>), Arc<Ways>>>,
 }
 
 impl Cubes {
-    /// The cube that answers an ask, and which of its measures does.
-    pub(crate) fn of(&self, ask: &Ask) -> Result<(&Cube, usize), QueryError> {
-        self.places
+    /// The measure of an ask, rolled up to a grain, and the scale of what tells its cells apart.
+    pub(crate) fn roll_up(&self, ask: &Ask, grain: Grain, calendar: &Calendar) -> Result<(Rolled, u32), QueryError> {
+        let (cube, node, measure) = self
+            .places
             .get(ask)
-            .and_then(|(node, measure)| self.cubes.get(*node).map(|cube| (&**cube, *measure)))
-            .ok_or_else(|| QueryError::engine("plan", format!("`{}` was not planned", ask.measure.text)))
+            .and_then(|(node, measure)| self.cubes.get(*node).map(|cube| (cube, *node, *measure)))
+            .ok_or_else(|| QueryError::engine("plan", format!("`{}` was not planned", ask.measure.text)))?;
+        let key = (node, grain, ask.by.clone());
+        let known = self.ways.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let ways = match known {
+            Some(ways) => ways,
+            None => {
+                let ways = Arc::new(cube.ways(grain, &ask.by, calendar)?);
+                self.ways.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&ways));
+                ways
+            }
+        };
+        Ok((cube.roll_up(measure, ways), cube.apart_scale))
     }
 }
 
@@ -252,6 +266,6 @@ impl Plan {
             cubes.push(Arc::new(cube));
             reports.push(report);
         }
-        Ok(Cubes { cubes, reports, places: self.places })
+        Ok(Cubes { cubes, reports, places: self.places, ways: Mutex::default() })
     }
 }

@@ -1,7 +1,6 @@
 //! Engine against oracle: the same questions to both, every cell compared exactly.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use dealframe_model::calendar::{Calendar, Grain};
 use dealframe_model::frame::{Frame, Number};
@@ -15,13 +14,31 @@ use super::segments;
 use super::value::Fraction;
 use super::world::World;
 
-/// Grains of every comparison.
-pub const GRAINS: [Grain; 3] = [Grain::All, Grain::Month, Grain::Quarter];
+/// Grains of most comparisons.
+pub const GRAINS: &[Grain] = &[Grain::All, Grain::Month, Grain::Quarter];
 
 /// Segments to choose from, the most telling first.
 const SEGMENTS: &[&str] = &[
-    "region", "owner", "source", "team", "stage", "product", "account", "campaign", "industry", "manager", "country",
-    "deal_type", "account_type", "loss_reason", "pipeline", "product_family", "kind", "plan", "role", "priority",
+    "region",
+    "owner",
+    "source",
+    "team",
+    "stage",
+    "product",
+    "account",
+    "campaign",
+    "industry",
+    "manager",
+    "country",
+    "deal_type",
+    "account_type",
+    "loss_reason",
+    "pipeline",
+    "product_family",
+    "kind",
+    "plan",
+    "role",
+    "priority",
 ];
 
 /// Period and combination to what stands there.
@@ -86,21 +103,69 @@ pub fn windows(question: &Question, grain: Grain, from: i32, to: i32) -> Vec<Win
         .collect()
 }
 
+/// What is asked of both sides.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    pub kpi: String,
+    pub by: Vec<&'static str>,
+    pub filters: Vec<&'static str>,
+    pub grains: Vec<Grain>,
+    pub from: i32,
+    pub to: i32,
+}
+
+impl Ask {
+    pub fn new(kpi: &str, by: &[&'static str], (from, to): (i32, i32)) -> Self {
+        Self { kpi: kpi.to_owned(), by: by.to_vec(), filters: Vec::new(), grains: GRAINS.to_vec(), from, to }
+    }
+
+    pub fn request(&self) -> Request {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Request {
+            kpis: vec![self.kpi.clone()],
+            by: owned(&self.by),
+            grains: self.grains.clone(),
+            from: Some(self.from),
+            to: Some(self.to),
+            filters: owned(&self.filters),
+            ..Request::default()
+        }
+    }
+}
+
+/// Puts all questions to the engine at once and to the oracle one by one; describes the first difference of each.
+pub fn disagreements(case: &Case, definitions: &BTreeMap<String, Definition>, asks: &[Ask]) -> Vec<String> {
+    let requests: Vec<Request> = asks.iter().map(Ask::request).collect();
+    let frames = case.engine.run(&requests).unwrap();
+    let compare = |(ask, frame): (&Ask, &Frame)| {
+        let differences = differences(case, definitions, ask, frame);
+        let first = differences.first()?;
+        Some(format!("{} by {:?} where {:?}: {} cells, {first}", ask.kpi, ask.by, ask.filters, differences.len()))
+    };
+    asks.iter().zip(&frames).filter_map(compare).collect()
+}
+
 /// Compares one frame with the oracle and describes every difference.
-pub fn differences(question: &Question, kpi: &str, frame: &Frame, from: i32, to: i32) -> Vec<String> {
+fn differences(case: &Case, definitions: &BTreeMap<String, Definition>, ask: &Ask, frame: &Frame) -> Vec<String> {
+    let definition = &definitions[&ask.kpi];
+    let shown = shown_segments(definition, &ask.by);
+    let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
+    let question = Question::new(&case.facts, definitions, &shown, &ask.filters);
+    let strict = shows_parts_of_null(definition);
     let found = cells(frame);
-    let mut differences = Vec::new();
-    let mut visited = BTreeSet::new();
-    let every = question.combinations(kpi);
-    for grain in GRAINS {
-        for window in windows(question, grain, from, to) {
-            let label = question.calendar.label(grain, window.index);
+    let every = question.combinations(&ask.kpi);
+    let (mut differences, mut visited) = (Vec::new(), BTreeSet::new());
+    for grain in &ask.grains {
+        for window in windows(&question, *grain, ask.from, ask.to) {
+            let label = question.calendar.label(*grain, window.index);
             for combination in &every {
                 let key = (grain.name().to_owned(), label.clone(), combination.clone());
-                let expected = question.answer(kpi, window, Some(combination));
+                let expected = question.answer(&ask.kpi, window, Some(combination));
                 match found.get(&key) {
-                    Some(answer) if *answer == expected => {}
-                    Some(answer) => differences.push(format!("{key:?}: expected {}, got {}", show(&expected), show(answer))),
+                    Some(answer) if agree(answer, &expected, strict) => {}
+                    Some(answer) => {
+                        differences.push(format!("{key:?}: expected {}, got {}", show(&expected), show(answer)))
+                    }
                     None if expected.rows == 0 => {}
                     None => differences.push(format!("{key:?}: expected {}, got no line", show(&expected))),
                 }
@@ -108,14 +173,22 @@ pub fn differences(question: &Question, kpi: &str, frame: &Frame, from: i32, to:
             }
         }
     }
-    for (key, answer) in found.iter().filter(|(key, _)| !visited.contains(*key)) {
-        // Lines of a combination that never occurs can only be the one line of a result without segments.
-        if key.2.is_empty() {
-            continue;
-        }
-        differences.push(format!("{key:?}: expected no line, got {}", show(answer)));
-    }
+    // A result without segments has its lines even where no row counts at all.
+    let unexpected = found.iter().filter(|(key, _)| !visited.contains(*key) && !key.2.is_empty());
+    differences.extend(unexpected.map(|(key, answer)| format!("{key:?}: expected no line, got {}", show(answer))));
     differences
+}
+
+/// Ratios show what they divide even where the quotient is null; other kinds need not.
+fn shows_parts_of_null(definition: &Definition) -> bool {
+    !matches!(
+        definition.compute,
+        Compute::Derived(_) | Compute::Retention { .. } | Compute::Attainment { .. } | Compute::Formula { .. }
+    )
+}
+
+fn agree(found: &Answer, expected: &Answer, strict: bool) -> bool {
+    found == expected || (!strict && found.value.is_none() && expected.value.is_none())
 }
 
 pub fn show(answer: &Answer) -> String {
@@ -133,7 +206,7 @@ pub fn show(answer: &Answer) -> String {
 pub struct Case {
     pub facts: Facts,
     pub engine: Engine,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Case {
@@ -145,22 +218,12 @@ impl Case {
         let folder = tempfile::tempdir().unwrap();
         let lake = folder.path().join("lake");
         world.write(&lake, parts);
-        Self { facts: facts(world), engine: engine(&lake), _folder: folder }
+        Self { facts: facts(world), engine: Engine::open(&lake, Settings::default()).unwrap(), folder }
     }
-}
 
-pub fn engine(lake: &Path) -> Engine {
-    Engine::open(lake, Settings::default()).unwrap()
-}
-
-pub fn request(kpi: &str, by: &[&str], filters: &[&str], from: i32, to: i32) -> Request {
-    Request {
-        kpis: vec![kpi.to_owned()],
-        by: by.iter().map(|name| (*name).to_owned()).collect(),
-        grains: GRAINS.to_vec(),
-        from: Some(from),
-        to: Some(to),
-        filters: filters.iter().map(|filter| (*filter).to_owned()).collect(),
-        ..Request::default()
+    /// An engine that sees the company as of an earlier day.
+    pub fn engine_as_of(&self, day: i32) -> Engine {
+        let settings = Settings { as_of: Some(day), ..Settings::default() };
+        Engine::open(&self.folder.path().join("lake"), settings).unwrap()
     }
 }

@@ -105,6 +105,16 @@ fn id(row: &Row, column: &str) -> String {
 /// Accounts: when they became customers, and what they bought.
 fn mark_accounts(facts: &mut Facts) {
     let deals = facts.rows("deals").to_vec();
+    // An account that bought is an account, even where no row describes it.
+    for deal in deals.iter().filter(|deal| is_won(deal)) {
+        let source = cell(deal, "source_system");
+        if account_of(deal).is_some()
+            && facts.find("accounts", "account_id", &cell(deal, "account_id"), &source).is_none()
+        {
+            let row = Row::from([("account_id", cell(deal, "account_id")), ("source_system", source)]);
+            facts.tables.entry("accounts").or_default().push(row);
+        }
+    }
     for account in facts.tables.entry("accounts").or_default() {
         let won: Vec<&Row> =
             deals.iter().filter(|deal| is_won(deal) && account_of(deal) == account_of(account)).collect();
@@ -114,7 +124,8 @@ fn mark_accounts(facts: &mut Facts) {
         let sum = |numbers: &mut dyn Iterator<Item = Fraction>| numbers.fold(Fraction::ZERO, Fraction::plus);
         let revenue = sum(&mut won.iter().filter_map(|deal| amount(deal)));
         let margin = sum(&mut won.iter().filter_map(|deal| Some(amount(deal)?.minus(cost(deal)?))));
-        let (first, last, count) = (dates().min(), dates().max(), won.len());
+        // A purchase without a date lies between no two others and is not counted.
+        let (first, last, count) = (dates().min(), dates().max(), dates().count());
         account.insert("first_won_date", first.into());
         account.insert("last_won_date", last.into());
         account.insert("won_deals", Value::whole(count as i64));
@@ -136,8 +147,11 @@ fn mark_leads(facts: &mut Facts) {
             .collect();
         let first_activity = with_lead.iter().filter_map(|activity| cell(activity, "started_at").as_instant()).min();
         let contact = cell(lead, "first_contact_at").as_instant().or(first_activity);
+        // A contact before the lead existed is a mistake in the data and no speed.
         let minutes = match (cell(lead, "created_at").as_instant(), contact) {
-            (Some(created), Some(contact)) => Value::whole((contact - created).div_euclid(60_000_000)),
+            (Some(created), Some(contact)) if contact >= created => {
+                Value::whole((contact - created).div_euclid(60_000_000))
+            }
             _ => Value::Null,
         };
         lead.insert("minutes_to_first_contact", minutes);
@@ -150,8 +164,7 @@ fn mark_line_items(facts: &mut Facts) {
     let deals = facts.rows("deals").to_vec();
     for line in facts.tables.entry("line_items").or_default() {
         let deal = deals.iter().find(|deal| {
-            cell(deal, "deal_id") == cell(line, "deal_id")
-                && cell(deal, "source_system") == cell(line, "source_system")
+            cell(deal, "deal_id") == cell(line, "deal_id") && cell(deal, "source_system") == cell(line, "source_system")
         });
         let of_deal = |column: &str| deal.map_or(Value::Null, |deal| cell(deal, column));
         let sold = if cell(line, "sold_date").is_null() { of_deal("close_date") } else { cell(line, "sold_date") };
@@ -187,11 +200,13 @@ fn events(facts: &Facts, deal: &Row) -> Vec<State> {
         .as_date()
         .or_else(|| changes.first().and_then(|change| date_of(change)))
         .unwrap_or(facts.as_of);
+    let still_open = id(deal, "status") == "open";
     let present = State {
         day: birth,
         open: true,
         won: false,
-        stage: cell(deal, "stage"),
+        // Where a closed deal has been is not known; its stage says only how it ended.
+        stage: if still_open { cell(deal, "stage") } else { Value::Null },
         amount: cell(deal, "amount"),
         probability: cell(deal, "probability"),
     };
@@ -200,15 +215,17 @@ fn events(facts: &Facts, deal: &Row) -> Vec<State> {
         states.push(present);
         return end(states, deal);
     };
+    let closing = matches!(cell(first, "status").as_text(), Some("won" | "lost"));
     let said = |before: &str, after: &str| {
         let before = cell(first, before);
         if before.is_null() { cell(first, after) } else { before }
     };
     states.push(State {
         day: birth,
-        open: !matches!(said("from_status", "status").as_text(), Some("won" | "lost")),
+        open: !matches!(cell(first, "from_status").as_text(), Some("won" | "lost")),
         won: false,
-        stage: said("from_stage", "stage"),
+        // The stage of a deal that was closed says nothing about where it stood before.
+        stage: if closing { cell(first, "from_stage") } else { said("from_stage", "stage") },
         amount: said("from_amount", "amount"),
         probability: said("from_probability", "probability"),
     });
@@ -222,7 +239,7 @@ fn events(facts: &Facts, deal: &Row) -> Vec<State> {
             probability: cell(change, "probability"),
         });
     }
-    if id(deal, "status") == "open" {
+    if still_open {
         // The present row has the last word on how an open deal stands.
         let last = states.last().map_or(birth, |state| state.day);
         states.push(State { day: last, ..present });
@@ -230,11 +247,15 @@ fn events(facts: &Facts, deal: &Row) -> Vec<State> {
     end(states, deal)
 }
 
-/// A closed deal left on its close date, whatever its history says.
+/// A closed deal left on its close date, whatever its history says; without one, with the last change that is known.
 fn end(mut states: Vec<State>, deal: &Row) -> Vec<State> {
     let status = id(deal, "status");
-    if let Some(close) = cell(deal, "close_date").as_date().filter(|_| status != "open") {
-        states.retain(|state| state.day < close);
+    if status == "open" {
+        return states;
+    }
+    let last_known = states.last().map(|state| state.day);
+    if let Some(close) = cell(deal, "close_date").as_date().or(last_known) {
+        states.retain(|state| state.open && state.day <= close || state.day < close);
         if let Some(last) = states.last().cloned() {
             states.push(State { day: close, open: false, won: status == "won", ..last });
         }
@@ -262,26 +283,33 @@ fn deal_history(facts: &Facts) -> (Vec<Row>, Vec<Row>) {
     (stays, entries)
 }
 
-/// The first stay of a deal in each open stage.
+/// The first stay of a deal in each open stage, for deals with a history.
+///
+/// A stage counts from the day the history says it was entered. Where the first change does not
+/// say what was before it, nothing is known of the time between creation and that change.
 fn stage_entries(facts: &Facts, deal: &Row, events: &[State]) -> Vec<Row> {
-    let has_history = facts.rows("stage_changes").iter().any(|change| {
-        cell(change, "deal_id") == cell(deal, "deal_id") && cell(change, "source_system") == cell(deal, "source_system")
-    });
+    let mut history: Vec<&Row> = facts
+        .rows("stage_changes")
+        .iter()
+        .filter(|change| cell(change, "deal_id") == cell(deal, "deal_id"))
+        .filter(|change| cell(change, "source_system") == cell(deal, "source_system"))
+        .collect();
+    history.sort_by_key(|change| cell(change, "changed_at").as_instant());
+    let Some(first) = history.first() else { return Vec::new() };
+    let from = usize::from(cell(first, "from_stage").is_null());
+    // A change that names no stage leaves the deal where it was.
+    let events: Vec<&State> = events.iter().skip(from).filter(|state| !state.open || !state.stage.is_null()).collect();
     let closed = matches!(id(deal, "status").as_str(), "won" | "lost");
-    if closed && !has_history {
-        // The stage of a closed deal is no stage it went through.
-        return Vec::new();
-    }
     let mut seen: BTreeSet<String> = BTreeSet::new();
     let mut rows = Vec::new();
     let mut place = 0;
     while place < events.len() {
-        let state = &events[place];
+        let state = events[place];
         let mut next = place + 1;
         while events.get(next).is_some_and(|other| other.open && state.open && other.stage == state.stage) {
             next += 1;
         }
-        let after = events.get(next);
+        let after = events.get(next).copied();
         if let (true, Some(stage)) = (state.open, state.stage.as_text())
             && seen.insert(stage.to_owned())
         {
@@ -289,7 +317,10 @@ fn stage_entries(facts: &Facts, deal: &Row, events: &[State]) -> Vec<Row> {
             row.insert("stage", state.stage.clone());
             row.insert("entered_date", Value::Date(state.day));
             row.insert("left_date", after.map(|after| after.day).into());
-            row.insert("days_in_stage", after.map_or(Value::Null, |after| Value::whole((after.day - state.day).into())));
+            row.insert(
+                "days_in_stage",
+                after.map_or(Value::Null, |after| Value::whole((after.day - state.day).into())),
+            );
             row.insert("next_stage", after.map_or(Value::Null, |after| after.stage.clone()));
             row.insert("is_moved_on", Value::Boolean(after.is_some_and(|after| after.open || after.won)));
             row.insert("is_lost_here", Value::Boolean(after.is_some_and(|after| !after.open && !after.won)));

@@ -18,6 +18,10 @@ use super::derived::Facts;
 use super::expression::{self, Expression};
 use super::segments;
 use super::value::{Fraction, Value};
+use super::world::{Row, cell};
+
+/// The scope of targets for the whole company.
+const COMPANY: &str = "company";
 
 /// Segment values, in the order of the question's segments.
 pub type Combination = Vec<Option<String>>;
@@ -109,12 +113,15 @@ impl<'a> Question<'a> {
             }
             Compute::Recurring { movement } => plain(self.flow(&movement_measure(*movement), window, combination)),
             Compute::Retention { retention } => self.retention(retention, window, combination),
-            Compute::Attainment { metric, actual, show } => {
-                self.attainment(metric, actual, *show, window, combination)
-            }
+            Compute::Attainment { metric, actual, show } => self.attainment(metric, actual, *show, window, combination),
             Compute::Derived(derived) => self.derived(derived, window, combination),
             Compute::Formula { formula } => self.formula(formula, window, combination),
         }
+    }
+
+    /// The level of the plan whose targets are meant.
+    fn scope(&self) -> &str {
+        self.by.first().map_or(COMPANY, String::as_str)
     }
 
     /// Every combination that a row of the KPI's tables has, whatever its date.
@@ -124,7 +131,7 @@ impl<'a> Question<'a> {
     }
 
     fn leaves(&self, kpi: &str) -> Vec<Rc<Vec<Candidate>>> {
-        leaf_requests(self.definitions, kpi).into_iter().map(|leaf| self.candidates(leaf)).collect()
+        leaf_requests(self.definitions, kpi, self.scope()).into_iter().map(|leaf| self.candidates(leaf)).collect()
     }
 
     fn candidates(&self, leaf: Leaf) -> Rc<Vec<Candidate>> {
@@ -139,6 +146,9 @@ impl<'a> Question<'a> {
             let passes = |filter: &Expression| filter.evaluate(&column) == Value::Boolean(true);
             let Some(from) = column(&leaf.from).as_date() else { continue };
             if !self.filters.iter().all(passes) || !filter.as_ref().is_none_or(passes) {
+                continue;
+            }
+            if from > self.facts.as_of && !lies_ahead(&leaf, row) {
                 continue;
             }
             let resolve = |name: &String| segments::resolve(self.facts, &leaf.table, row, name);
@@ -215,21 +225,20 @@ impl<'a> Question<'a> {
             return Answer::default();
         }
         let candidates = self.candidates(retention_leaf(retention));
-        let seen = |window: Window| -> (BTreeSet<String>, i64) {
-            let rows: Vec<&str> = candidates
+        let seen = |window: Window| -> BTreeSet<String> {
+            candidates
                 .iter()
                 .filter(|row| combination.is_none_or(|wanted| row.combination == *wanted))
                 .filter(|row| window.first <= row.from && row.from <= window.last)
-                .filter_map(|row| row.of.as_text())
-                .collect();
-            (rows.iter().map(|key| (*key).to_owned()).collect(), rows.len() as i64)
+                .filter_map(|row| row.of.as_text().map(str::to_owned))
+                .collect()
         };
-        let (before, _) = seen(self.window(window.grain, window.index - 1));
-        let (now, rows) = seen(window);
+        let before = seen(self.window(window.grain, window.index - 1));
+        let now = seen(window);
         let kept = before.intersection(&now).count();
         let shown = if retention.show == RetentionShow::Retained { kept } else { before.len() - kept };
         let whole = |count: usize| Some(Fraction::whole(count as i128));
-        quotient(whole(shown), whole(before.len()), Fraction::whole(1), rows)
+        quotient(whole(shown), whole(before.len()), Fraction::whole(1), before.len() as i64)
     }
 
     fn attainment(
@@ -240,11 +249,7 @@ impl<'a> Question<'a> {
         window: Window,
         combination: Option<&Combination>,
     ) -> Answer {
-        let scope = match self.by.first().map(String::as_str) {
-            None => "company",
-            Some(level) => level,
-        };
-        let target = self.flow(&target_measure(metric, scope), window, combination);
+        let target = self.flow(&target_measure(metric, self.scope()), window, combination);
         // Null where no target was set.
         let target = Total { value: target.value.filter(|_| target.rows > 0), ..target };
         let actual = self.answer(actual, window, combination);
@@ -253,7 +258,7 @@ impl<'a> Question<'a> {
             AttainmentShow::Rate => quotient(actual.value, target.value, Fraction::whole(1), actual.rows),
             AttainmentShow::Gap => {
                 let value = actual.value.zip(target.value).map(|(actual, target)| actual.minus(target));
-                Answer { value, numerator: value, denominator: None, rows: actual.rows }
+                Answer { value, numerator: actual.value, denominator: target.value, rows: actual.rows }
             }
         }
     }
@@ -282,15 +287,15 @@ impl<'a> Question<'a> {
             Operation::MovingAverage { periods } => {
                 let Some(windows) = self.last_windows(&derived.of, window, *periods) else { return Answer::default() };
                 let sum = windows.iter().try_fold(Fraction::ZERO, |sum, window| Some(sum.plus(of(*window).value?)));
-                let rows = windows.iter().map(|window| of(*window).rows).sum();
-                quotient(sum, Some(Fraction::whole(i128::from(*periods))), one, rows)
+                let mean = sum.and_then(|sum| sum.over(Fraction::whole(i128::from(*periods)))).map(Fraction::rounded);
+                Answer { value: mean, numerator: mean, denominator: None, rows: now.rows }
             }
             Operation::SeasonalIndex => self.seasonal_index(derived, window, combination),
             Operation::Trend { periods } => {
                 let Some(windows) = self.last_windows(&derived.of, window, *periods) else { return Answer::default() };
                 let values: Option<Vec<Fraction>> = windows.iter().map(|window| of(*window).value).collect();
-                let rows = windows.iter().map(|window| of(*window).rows).sum();
-                Answer { value: values.and_then(|values| slope(&values)), rows, ..Answer::default() }
+                let slope = values.and_then(|values| slope(&values));
+                Answer { value: slope, numerator: slope, denominator: None, rows: now.rows }
             }
         }
     }
@@ -307,7 +312,7 @@ impl<'a> Question<'a> {
         self.answer(&derived.of, Window { first, ..window }, combination)
     }
 
-    /// The window and those before it; nothing before the first period that has any data of the KPI.
+    /// The window and those before it; nothing before the first period in which anything is known for the KPI.
     fn last_windows(&self, kpi: &str, window: Window, periods: u32) -> Option<Vec<Window>> {
         if window.grain == Grain::All {
             return None;
@@ -318,7 +323,9 @@ impl<'a> Question<'a> {
     }
 
     fn first_index(&self, kpi: &str, grain: Grain) -> Option<i32> {
-        let first = self.leaves(kpi).iter().flat_map(|rows| rows.iter().map(|row| row.from)).min()?;
+        let known = |row: &&Candidate| !row.of.is_null();
+        let first =
+            self.leaves(kpi).iter().flat_map(|rows| rows.iter().filter(known).map(|row| row.from).min()).min()?;
         Some(self.calendar.index(grain, first))
     }
 
@@ -334,19 +341,26 @@ impl<'a> Question<'a> {
             Some(sum.plus(self.answer(&derived.of, *window, combination).value?))
         });
         let mean = sum.filter(|_| complete).and_then(|sum| sum.over(Fraction::whole(i128::from(count))));
-        quotient(now.value, mean, Fraction::whole(1), now.rows)
+        let value = now.value.zip(mean).and_then(|(now, mean)| now.over(mean)).map(Fraction::rounded);
+        Answer { value, numerator: now.value, denominator: mean.map(Fraction::rounded), rows: now.rows }
     }
 
     fn formula(&self, formula: &str, window: Window, combination: Option<&Combination>) -> Answer {
         let mut rows = 0;
         let mut operand = |name: &str| {
             let answer = self.answer(name, window, combination);
-            rows += answer.rows;
+            rows = rows.max(answer.rows);
             answer.value
         };
         let value = super::formula::evaluate(formula, &mut operand);
-        Answer { value, numerator: None, denominator: None, rows }
+        Answer { value, numerator: value, denominator: None, rows }
     }
+}
+
+/// Whether the date of a row lies ahead by nature: what is expected or planned, not what has happened.
+fn lies_ahead(leaf: &Leaf, row: &Row) -> bool {
+    let expected = leaf.table == "deals" && leaf.from == "close_date" && cell(row, "status") == Value::text("open");
+    leaf.table == "targets" || expected
 }
 
 fn plain(total: Total) -> Answer {
@@ -365,7 +379,9 @@ fn aggregate(aggregate: Aggregate, empty: Empty, values: &[&Value]) -> Total {
     let whole = |count: usize| Some(Fraction::whole(count as i128));
     let value = match aggregate {
         Aggregate::Count => whole(known.len()),
-        Aggregate::CountDistinct => whole(known.iter().map(|value| format!("{value:?}")).collect::<BTreeSet<_>>().len()),
+        Aggregate::CountDistinct => {
+            whole(known.iter().map(|value| format!("{value:?}")).collect::<BTreeSet<_>>().len())
+        }
         Aggregate::Sum => Some(numbers.iter().fold(Fraction::ZERO, |sum, number| sum.plus(*number))),
         Aggregate::Median => at_share(&numbers, Fraction::new(1, 2)),
         Aggregate::P90 => at_share(&numbers, Fraction::new(9, 10)),
@@ -375,7 +391,7 @@ fn aggregate(aggregate: Aggregate, empty: Empty, values: &[&Value]) -> Total {
         Empty::Null if known.is_empty() => None,
         _ => value.or(zero),
     };
-    Total { value, rows: values.len() as i64 }
+    Total { value, rows: known.len() as i64 }
 }
 
 /// The value at a share of the way through sorted numbers, between two of them where need be.
@@ -445,6 +461,7 @@ fn movement_measure(movement: Movement) -> Measure {
         of: Some("amount".into()),
         filter: name.map(|name| format!("movement = '{name}'")),
         empty: Empty::Zero,
+        ahead: false,
     }
 }
 
@@ -456,18 +473,19 @@ fn target_measure(metric: &str, scope: &str) -> Measure {
         of: Some("target_value".into()),
         filter: Some(format!("metric = '{metric}' and scope = '{scope}'")),
         empty: Empty::Null,
+        ahead: true,
     }
 }
 
 /// The leaves below a KPI.
-fn leaf_requests(definitions: &BTreeMap<String, Definition>, kpi: &str) -> Vec<Leaf> {
+fn leaf_requests(definitions: &BTreeMap<String, Definition>, kpi: &str, scope: &str) -> Vec<Leaf> {
     let terms = |parts: &[&Part]| -> Vec<Leaf> {
         let terms = parts.iter().flat_map(|part| part.terms());
         terms
             .flat_map(|term| match (&term.measure, &term.stock, &term.kpi) {
                 (Some(measure), ..) => vec![measure_leaf(measure)],
                 (_, Some(stock), _) => vec![stock_leaf(stock)],
-                (.., Some(kpi)) => leaf_requests(definitions, kpi),
+                (.., Some(kpi)) => leaf_requests(definitions, kpi, scope),
                 _ => panic!("an empty term in {kpi}"),
             })
             .collect()
@@ -479,21 +497,21 @@ fn leaf_requests(definitions: &BTreeMap<String, Definition>, kpi: &str) -> Vec<L
         Compute::Ratio { numerator, denominator, .. } => terms(&[numerator, denominator]),
         Compute::Recurring { movement } => vec![measure_leaf(&movement_measure(*movement))],
         Compute::Retention { retention } => vec![retention_leaf(retention)],
-        Compute::Derived(derived) => leaf_requests(definitions, &derived.of),
+        Compute::Derived(derived) => leaf_requests(definitions, &derived.of, scope),
         Compute::Attainment { actual, metric, show } => {
-            let mut leaves = vec![measure_leaf(&target_measure(metric, "company"))];
+            let mut leaves = vec![measure_leaf(&target_measure(metric, scope))];
             if *show != AttainmentShow::Target {
-                leaves.extend(leaf_requests(definitions, actual));
+                leaves.extend(leaf_requests(definitions, actual, scope));
             }
             leaves
         }
         Compute::Formula { formula } => {
-            super::formula::names(formula).iter().flat_map(|name| leaf_requests(definitions, name)).collect()
+            super::formula::names(formula).iter().flat_map(|name| leaf_requests(definitions, name, scope)).collect()
         }
     }
 }
 
 /// The tables below a KPI, with the date columns that put their rows into periods.
 pub fn tables(definitions: &BTreeMap<String, Definition>, kpi: &str) -> BTreeSet<String> {
-    leaf_requests(definitions, kpi).into_iter().map(|leaf| leaf.table).collect()
+    leaf_requests(definitions, kpi, COMPANY).into_iter().map(|leaf| leaf.table).collect()
 }

@@ -238,8 +238,7 @@ impl Reader {
                     self.need_word("then");
                     branches.push((condition, self.disjunction()));
                 }
-                let otherwise =
-                    if self.word("else") { self.disjunction() } else { Expression::Constant(Value::Null) };
+                let otherwise = if self.word("else") { self.disjunction() } else { Expression::Constant(Value::Null) };
                 self.need_word("end");
                 Expression::Case(branches, Box::new(otherwise))
             }

@@ -57,7 +57,8 @@ fn follow(facts: &Facts, table_name: &str, row: &Row, path: &str) -> Option<Stri
 /// What a name in an expression stands for: a segment, else a column.
 pub fn named(facts: &Facts, table_name: &str, row: &Row, name: &str) -> Value {
     let described = table::table(described_by(table_name));
-    let category = described.and_then(|table| table.column(name)).is_some_and(|column| column.kind == ColumnType::Category);
+    let category =
+        described.and_then(|table| table.column(name)).is_some_and(|column| column.kind == ColumnType::Category);
     if segment::segment(name).is_some() && (category || !row.contains_key(name)) {
         return resolve(facts, table_name, row, name).map_or(Value::Null, Value::Text);
     }

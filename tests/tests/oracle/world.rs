@@ -48,6 +48,18 @@ impl World {
         self
     }
 
+    /// The rows in the words that `add` reads.
+    pub fn describe(&self) -> String {
+        let mut lines = vec![format!("as of {}", date::format(self.as_of))];
+        for (name, rows) in &self.tables {
+            for row in rows {
+                let words = row.iter().filter_map(|(column, value)| Some(format!("{column}={}", plain(value)?)));
+                lines.push(format!("{name}: {}", words.collect::<Vec<_>>().join(" ")));
+            }
+        }
+        lines.join("\n")
+    }
+
     pub fn rows(&self, table: &str) -> &[Row] {
         self.tables.get(table).map_or(&[], Vec::as_slice)
     }

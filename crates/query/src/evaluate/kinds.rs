@@ -104,7 +104,16 @@ impl Walk<'_> {
         let currency = parts
             .iter()
             .find_map(|(_, series)| Some(series.currency.clone()).filter(|currency| *currency != Currency::None));
-        Ok(Series { points, empty: Point::NULL, carried: false, span, currency: currency.unwrap_or_default() })
+        let ahead = parts.iter().any(|(_, series)| series.ahead);
+        Ok(Series {
+            points,
+            empty: Point::NULL,
+            carried: false,
+            span,
+            starts: None,
+            ahead,
+            currency: currency.unwrap_or_default(),
+        })
     }
 
     fn derived(&mut self, of: &str, operation: &Operation, question: &Question) -> Result<Series, QueryError> {
@@ -147,7 +156,8 @@ impl Walk<'_> {
         }
         // Customers by identity: a cell per period and key, compared with the period before.
         let mut by = question.by.clone();
-        by.push(retention.key.clone());
+        // An identifier is somebody only together with its source system.
+        by.extend([retention.key.clone(), "source_system".to_owned()]);
         let measure = Measure {
             table: retention.table.clone(),
             date: retention.date.clone(),
@@ -155,6 +165,7 @@ impl Walk<'_> {
             of: None,
             filter: retention.filter.clone(),
             empty: Empty::Zero,
+            ahead: false,
         };
         let wide = Question { by, ..question.clone() };
         let seen = self.measure(&measure, &wide)?;
@@ -162,14 +173,14 @@ impl Walk<'_> {
             return Ok(no_values(Point::NULL, false));
         }
         let width = question.by.len();
-        let mut present: HashSet<(i32, u32, u32)> = HashSet::new();
+        let mut present: HashSet<(i32, u32, (u32, u32))> = HashSet::new();
         for (period, combination) in seen.points.keys() {
             let mut labels = self.space.combination(*combination);
-            let key = labels[width];
-            if key == 0 {
+            let key = (labels[width], labels[width + 1]);
+            if key.0 == 0 {
                 continue;
             }
-            labels[width] = 0;
+            (labels[width], labels[width + 1]) = (0, 0);
             let group = self.space.number(labels, width);
             present.insert((*period, group, key));
         }
@@ -193,7 +204,7 @@ impl Walk<'_> {
                 (key, divided(whole(i128::from(shown)), whole(i128::from(all)), 1, all))
             })
             .collect::<HashMap<_, _>>();
-        Ok(Series { span: span(&points), points, empty: Point::NULL, carried: false, currency: Currency::None })
+        Ok(Series { span: span(&points), points, ..no_values(Point::NULL, false) })
     }
 
     /// Actual against target. A target counts in the period in which its own period starts.
@@ -223,6 +234,7 @@ impl Walk<'_> {
             of: Some("target_value".to_owned()),
             filter: Some(format!("metric = '{metric}' and scope = '{scope}'")),
             empty: Empty::Null,
+            ahead: true,
         };
         let target = self.measure(&measure, question)?;
         if show == AttainmentShow::Target {
@@ -232,7 +244,7 @@ impl Walk<'_> {
         if self.is_collecting() {
             return Ok(target);
         }
-        let keys: HashSet<Key> = target.points.keys().copied().collect();
+        let keys: HashSet<Key> = target.points.keys().chain(reached.points.keys()).copied().collect();
         let points = keys
             .into_iter()
             .map(|key| {
@@ -245,12 +257,20 @@ impl Walk<'_> {
                         let gap = formula::add(actual_value, Number { value: -goal.value, ..goal });
                         Point { value: gap, numerator: Some(actual_value), denominator: Some(goal), rows: actual.rows }
                     }
-                    _ => Point::NULL,
+                    (actual_value, goal, _) => {
+                        Point { value: None, numerator: actual_value, denominator: goal, rows: actual.rows }
+                    }
                 };
                 (key, point)
             })
             .collect::<HashMap<_, _>>();
-        Ok(Series { span: span(&points), points, empty: Point::NULL, carried: false, currency: reached.currency })
+        Ok(Series {
+            span: span(&points),
+            points,
+            ahead: true,
+            currency: reached.currency,
+            ..no_values(Point::NULL, false)
+        })
     }
 }
 
@@ -271,6 +291,7 @@ pub(crate) fn recurring(movement: Movement) -> Measure {
         of: Some("amount".to_owned()),
         filter: name.map(|name| format!("movement = '{name}'")),
         empty: Empty::Zero,
+        ahead: false,
     }
 }
 
@@ -282,19 +303,20 @@ pub(crate) fn lookback(catalogue: &Catalogue, id: &str, grain: Grain) -> Result<
         Grain::Month | Grain::FiscalMonth => 12,
         Grain::Quarter | Grain::FiscalQuarter => 4,
         Grain::Year | Grain::FiscalYear => 1,
-        Grain::All => return Ok(0),
+        Grain::All => 0,
     };
     let definition = catalogue.get(id)?;
     let own = match &definition.compute {
         Compute::Derived(Derived { operation, .. }) => match operation {
+            Operation::Cumulative { reset: Reset::Never } => 100_000,
+            _ if grain == Grain::All => 0,
             Operation::Growth { base: Base::Previous } => 1,
             Operation::Growth { base: Base::YearAgo } | Operation::SeasonalIndex => year,
-            Operation::Cumulative { reset: Reset::Never } => 100_000,
             Operation::Cumulative { .. } => year,
             Operation::MovingAverage { periods } | Operation::Trend { periods } => i32::try_from(*periods).unwrap_or(0),
             Operation::Share { .. } | Operation::By { .. } => 0,
         },
-        Compute::Retention { .. } => 1,
+        Compute::Retention { .. } if grain != Grain::All => 1,
         _ => 0,
     };
     let mut deepest = 0;
@@ -329,7 +351,7 @@ pub(crate) fn carried_get(series: &Series, key: Key) -> Point {
     if let Some(point) = series.points.get(&key) {
         return *point;
     }
-    let Some((_, last)) = series.span.filter(|_| series.carried) else { return series.empty };
+    let Some((_, last)) = series.span.filter(|_| series.carried) else { return series.get(key) };
     // Stocks are dense up to the last period of the question; beyond it the last value stands.
     if key.0 > last { series.get((last, key.1)) } else { series.empty }
 }
@@ -359,6 +381,8 @@ fn added(left: &Series, right: &Series) -> Series {
         empty: both(left.empty, right.empty),
         carried: left.carried && right.carried,
         span: joined(left.span, right.span),
+        starts: None,
+        ahead: left.ahead || right.ahead,
         currency,
     }
 }
@@ -384,6 +408,8 @@ fn ratio(numerator: &Series, denominator: &Series, factor: i64) -> Series {
         empty: at(numerator.empty, denominator.empty),
         carried: false,
         span: joined(numerator.span, denominator.span),
+        starts: None,
+        ahead: numerator.ahead || denominator.ahead,
         currency,
     }
 }
@@ -420,7 +446,7 @@ fn growth(series: &Series, against: Base, grain: Grain, calendar: &Calendar) -> 
         }
     };
     let points = series.points.iter().map(|(key, point)| (*key, at(*key, point))).collect();
-    Series { points, empty: Point::NULL, carried: false, span: series.span, currency: Currency::None }
+    Series { points, span: series.span, ahead: series.ahead, ..no_values(Point::NULL, false) }
 }
 
 fn share(parts: &Series) -> Series {
@@ -438,8 +464,15 @@ fn share(parts: &Series) -> Series {
             (point.value.unwrap_or(Number::ZERO), totals.get(&period).copied().unwrap_or(Number::ZERO));
         divided(value, total, 1, point.rows)
     };
-    let points = parts.points.iter().map(|(key, point)| (*key, at(*key, point))).collect();
-    Series { points, empty: Point::NULL, carried: false, span: parts.span, currency: Currency::None }
+    // Every part has a share in every period that has a total, if it is 0.
+    let mut points = HashMap::new();
+    for combination in parts.combinations() {
+        for period in totals.keys() {
+            let key = (*period, combination);
+            points.insert(key, at(key, &carried_get(parts, key)));
+        }
+    }
+    Series { points, span: parts.span, ahead: parts.ahead, ..no_values(Point::NULL, false) }
 }
 
 fn year_of(grain: Grain, period: i32, reset: Reset, calendar: &Calendar) -> i32 {
@@ -471,18 +504,14 @@ fn cumulative(series: &Series, reset: Reset, grain: Grain, calendar: &Calendar) 
             points.insert((period, combination), Point::of(sum, rows));
         }
     }
-    Series {
-        points,
-        empty: Point::of(Number::ZERO, 0),
-        carried: false,
-        span: series.span,
-        currency: series.currency.clone(),
-    }
+    let currency = series.currency.clone();
+    Series { points, span: series.span, currency, ..no_values(Point::of(Number::ZERO, 0), false) }
 }
 
 /// Applies a function to the values of the last `periods` periods; null until there are that many.
 fn windowed(series: &Series, periods: i32, of: &dyn Fn(&[Number]) -> Option<Number>) -> Series {
-    let Some((first, last)) = series.span else { return series.clone() };
+    let nothing = Series { currency: series.currency.clone(), ..no_values(Point::NULL, false) };
+    let Some((first, last)) = series.span else { return nothing };
     let mut points = HashMap::with_capacity(series.points.len());
     for combination in series.combinations() {
         for period in first..=last {
@@ -496,7 +525,16 @@ fn windowed(series: &Series, periods: i32, of: &dyn Fn(&[Number]) -> Option<Numb
             points.insert((period, combination), Point { value, numerator: value, denominator: None, rows });
         }
     }
-    Series { points, empty: Point::NULL, carried: false, span: series.span, currency: series.currency.clone() }
+    // A combination without rows has what a window of empty values has, once there is a whole window.
+    let empty: Option<Vec<Number>> = (0..periods).map(|_| series.empty.value).collect();
+    let value = empty.and_then(|values| of(&values));
+    Series {
+        points,
+        span: series.span,
+        empty: Point { value, numerator: value, denominator: None, rows: 0 },
+        starts: Some(first + periods - 1),
+        ..nothing
+    }
 }
 
 fn sum(values: &[Number]) -> Option<Number> {
@@ -542,7 +580,7 @@ fn seasonal_index(series: &Series, grain: Grain, calendar: &Calendar) -> Series 
         }
     };
     let points = series.points.iter().map(|(key, point)| (*key, at(*key, point))).collect();
-    Series { points, empty: Point::NULL, carried: false, span: series.span, currency: Currency::None }
+    Series { points, span: series.span, ..no_values(Point::NULL, false) }
 }
 
 const _: () = assert!(QUOTIENT_SCALE >= decimal::MONEY_SCALE);

@@ -10,7 +10,6 @@ use dealframe_model::kpi::{Aggregate, Empty, Measure, Stock};
 use hashbrown::HashMap;
 
 use super::money::{Currency, is_amount};
-use super::space::Combination;
 use super::{Key, Point, Question, Series, Source, Walk, no_values};
 use crate::cube::{Apart, MeasureSpec, Rolled};
 use crate::error::QueryError;
@@ -44,7 +43,8 @@ impl Walk<'_> {
             of: measure.of.as_deref(),
             filter: measure.filter.as_deref(),
         };
-        let cells = self.cells(&leaf, question, (question.from, question.to))?;
+        let to = if measure.ahead { question.to_asked } else { question.to };
+        let cells = self.cells(&leaf, question, (question.from, to))?;
         let empty = match (measure.empty, measure.aggregate) {
             (Empty::Null, _) | (_, Aggregate::Median | Aggregate::P90) => Point::NULL,
             (Empty::Zero, _) => Point::of(Number { value: 0, scale: cells.scale }, 0),
@@ -55,7 +55,7 @@ impl Walk<'_> {
             .into_iter()
             .map(|(key, (value, rows))| (key, Point::of(Number { value, scale: cells.scale }, rows)))
             .collect();
-        Ok(Series { points, empty, carried: false, span, currency: cells.currency })
+        Ok(Series { points, empty, carried: false, span, starts: None, ahead: measure.ahead, currency: cells.currency })
     }
 
     /// A stock at the ends of periods: all that has started less all that has ended.
@@ -90,16 +90,11 @@ impl Walk<'_> {
             Some(filter) => format!("({filter}) and {was_there}"),
             None => was_there,
         };
-        // What is there is there, whether or not it has an amount.
-        let of = match (stock.aggregate, &stock.of) {
-            (Aggregate::Sum, Some(of)) => Some(format!("coalesce({of}, 0)")),
-            (_, of) => of.clone(),
-        };
         let side = |date| Leaf {
             table: &stock.table,
             date,
             aggregate: stock.aggregate,
-            of: of.as_deref(),
+            of: stock.of.as_deref(),
             filter: Some(&filter),
         };
         if stock.aggregate != Aggregate::Count && stock.aggregate != Aggregate::Sum {
@@ -140,6 +135,8 @@ impl Walk<'_> {
             empty: Point::of(Number { value: 0, scale: entered.scale }, 0),
             carried: true,
             span,
+            starts: None,
+            ahead: false,
             currency: entered.currency,
         })
     }
@@ -218,10 +215,8 @@ impl Walk<'_> {
                 Ok(Cells { values: HashMap::new(), scale: 0, currency: Currency::None })
             }
             Source::Answer(cubes) => {
-                let (cube, measure) = cubes.of(&ask)?;
                 let grain = if money.converts { Grain::Day } else { question.grain };
-                let rolled = cube.roll_up(measure, grain, &dimensions, (None, None), &self.calendar)?;
-                let apart_scale = cube.apart_scale;
+                let (rolled, apart_scale) = cubes.roll_up(&ask, grain, &self.calendar)?;
                 self.reduce(leaf, &fact, &by, &money, question, &rolled, apart_scale)
             }
         }
@@ -262,26 +257,21 @@ impl Walk<'_> {
         rolled: &Rolled,
         apart_scale: u32,
     ) -> Result<Cells, QueryError> {
-        let translations =
-            by.iter().map(|name| self.space.translation(fact, name)).collect::<Result<Vec<_>, QueryError>>()?;
+        let combinations = self.space.combinations_of(&rolled.ways, fact, by)?;
         let currencies = if money.needs_currency { Some(fact.labels("currency")?) } else { None };
         let currency_position = by.len();
         let mut seen: Vec<u32> = Vec::new();
         let mut collected: HashMap<Key, Vec<(i64, i128, i64)>> = HashMap::new();
         let mut values: HashMap<Key, (i128, i64)> = HashMap::new();
-        let is_apart = !rolled.apart.is_empty();
+        let is_apart = !rolled.ways.apart.is_empty();
         let scale = if money.converts { rolled.scale + dealframe_model::decimal::RATE_SCALE } else { rolled.scale };
-        for cell in 0..rolled.periods.len() {
-            let mut combination = Combination::default();
-            for (slot, (translation, codes)) in combination.iter_mut().zip(translations.iter().zip(&rolled.codes)) {
-                *slot = translation.get(codes[cell] as usize).copied().unwrap_or(0);
-            }
-            let number = self.space.number(combination, by.len());
-            let mut period = rolled.periods[cell];
+        for cell in (0..combinations.len()).filter(|cell| rolled.counts[*cell] != 0) {
+            let number = combinations[cell];
+            let mut period = rolled.ways.periods[cell];
             let mut sum = rolled.sums[cell];
             if money.needs_currency {
                 let position = by.iter().position(|name| name == "currency").unwrap_or(currency_position);
-                let code = rolled.codes[position][cell];
+                let code = rolled.ways.codes[position][cell];
                 if !seen.contains(&code) {
                     seen.push(code);
                 }
@@ -297,7 +287,7 @@ impl Walk<'_> {
             }
             let key = (period, number);
             if is_apart {
-                collected.entry(key).or_default().push((rolled.apart[cell], sum, rolled.counts[cell]));
+                collected.entry(key).or_default().push((rolled.ways.apart[cell], sum, rolled.counts[cell]));
             } else {
                 let entry = values.entry(key).or_insert((0, 0));
                 entry.0 += sum;
@@ -312,7 +302,9 @@ impl Walk<'_> {
         };
         for (key, mut cells) in collected {
             cells.sort_unstable_by_key(|(apart, ..)| *apart);
-            let rows: i64 = cells.iter().map(|(.., count)| count).sum();
+            // A null key is nobody.
+            let counts = |apart: i64| leaf.aggregate != Aggregate::CountDistinct || apart != 0;
+            let rows: i64 = cells.iter().filter(|(apart, ..)| counts(*apart)).map(|(.., count)| count).sum();
             let value = match leaf.aggregate {
                 Aggregate::CountDistinct => {
                     let mut distinct: Vec<i64> =

@@ -51,13 +51,21 @@ pub(crate) struct Series {
     pub carried: bool,
     /// First and last period with data.
     pub span: Option<(i32, i32)>,
+    /// First period for which [`Series::empty`] holds; before it there is nothing at all.
+    pub starts: Option<i32>,
+    /// Periods after the as-of day belong to it.
+    pub ahead: bool,
     /// Currency of every combination, for money.
     pub currency: money::Currency,
 }
 
 impl Series {
     pub(crate) fn get(&self, key: Key) -> Point {
-        self.points.get(&key).copied().unwrap_or(self.empty)
+        match self.points.get(&key) {
+            Some(point) => *point,
+            None if self.starts.is_some_and(|starts| key.0 < starts) => Point::NULL,
+            None => self.empty,
+        }
     }
 
     /// Segment combinations that occur.
@@ -79,6 +87,8 @@ pub(crate) struct Question {
     /// Half-open range of days, the last one already cut off after the as-of day.
     pub from: Option<i32>,
     pub to: Option<i32>,
+    /// The end of the range as it was asked for, for what lies ahead by nature.
+    pub to_asked: Option<i32>,
     pub filter: Option<Expression>,
     pub filter_text: String,
 }
@@ -125,5 +135,13 @@ impl Walk<'_> {
 }
 
 pub(crate) fn no_values(empty: Point, carried: bool) -> Series {
-    Series { points: HashMap::new(), empty, carried, span: None, currency: money::Currency::default() }
+    Series {
+        points: HashMap::new(),
+        empty,
+        carried,
+        span: None,
+        starts: None,
+        ahead: false,
+        currency: money::Currency::default(),
+    }
 }

@@ -5,10 +5,11 @@
 //! combinations that are not kept become one, `(other)`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::cube::MAX_SEGMENTS;
+use crate::cube::{MAX_SEGMENTS, Ways};
 use crate::error::QueryError;
 use crate::facts::{Fact, FactKind};
 
@@ -28,6 +29,8 @@ pub(crate) struct Space {
     translations: BTreeMap<(String, String), Vec<u32>>,
     /// Combinations that keep their name under `--top`.
     kept: Option<HashSet<Combination>>,
+    /// Combination per cell, for ways that were seen before; the ways are held so that their address stays theirs.
+    cells: HashMap<usize, (Arc<Ways>, Arc<Vec<u32>>)>,
 }
 
 impl Space {
@@ -76,6 +79,34 @@ impl Space {
     /// Keeps only these combinations apart.
     pub(crate) fn keep(&mut self, kept: Option<HashSet<Combination>>) {
         self.kept = kept;
+        self.cells.clear();
+    }
+
+    /// The combination of every cell of a roll-up.
+    pub(crate) fn combinations_of(
+        &mut self,
+        ways: &Arc<Ways>,
+        fact: &Fact,
+        by: &[String],
+    ) -> Result<Arc<Vec<u32>>, QueryError> {
+        let address = Arc::as_ptr(ways) as usize;
+        if let Some((_, known)) = self.cells.get(&address) {
+            return Ok(Arc::clone(known));
+        }
+        let translations =
+            by.iter().map(|name| self.translation(fact, name)).collect::<Result<Vec<_>, QueryError>>()?;
+        let numbers: Vec<u32> = (0..ways.periods.len())
+            .map(|cell| {
+                let mut combination = Combination::default();
+                for (slot, (translation, codes)) in combination.iter_mut().zip(translations.iter().zip(&ways.codes)) {
+                    *slot = translation.get(codes[cell] as usize).copied().unwrap_or(0);
+                }
+                self.number(combination, by.len())
+            })
+            .collect();
+        let numbers = Arc::new(numbers);
+        self.cells.insert(address, (Arc::clone(ways), Arc::clone(&numbers)));
+        Ok(numbers)
     }
 
     /// Label numbers by code for a column of a fact table.

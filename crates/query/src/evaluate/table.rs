@@ -162,7 +162,13 @@ impl Layout<'_> {
         if question.grain == Grain::All {
             return Some((0, 0));
         }
-        let end = match (question.to, self.as_of) {
+        let end = match (question.to_asked, self.as_of) {
+            // What lies ahead goes as far as was asked, or as far as there is anything.
+            (Some(to), _) if column.series.ahead => Some(to),
+            (None, Some(as_of)) if column.series.ahead => {
+                let furthest = column.series.span.map(|(_, last)| self.calendar.end(question.grain, last));
+                Some(furthest.map_or(as_of + 1, |furthest| furthest.max(as_of + 1)))
+            }
             (Some(to), Some(as_of)) => Some(to.min(as_of + 1)),
             (to, as_of) => to.or(as_of.map(|day| day + 1)),
         };

@@ -381,10 +381,7 @@ fn first_activity(lake: &Lake, interners: &Interners) -> Result<HashMap<u128, i6
                 created.is_valid(row).then(|| created.value(row))
             };
             let (true, Some(at)) = (leads.is_valid(row), at) else { continue };
-            first
-                .entry(row_key(*source, leads.value(row)))
-                .and_modify(|known| *known = at.min(*known))
-                .or_insert(at);
+            first.entry(row_key(*source, leads.value(row))).and_modify(|known| *known = at.min(*known)).or_insert(at);
         }
         Ok(())
     })?;

@@ -25,7 +25,7 @@ use super::{Fact, FactColumn, FactKind};
 use crate::error::QueryError;
 
 /// Changes whenever a fact table would come out differently for the same lake.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const ROW_GROUP_ROWS: usize = 262_144;
 const DIRECTORY: &str = "_facts";
 

@@ -134,7 +134,7 @@ impl Compiler<'_> {
     fn sum(&mut self, hint: &str, terms: &[(Series, bool)], question: &Question) -> Series {
         let width = question.by.len();
         let all: Vec<&Series> = terms.iter().map(|(series, _)| series).collect();
-        let scale = all.iter().fold(Some(0), |scale, series| joint_scale(scale, series.scale));
+        let scale = scale_of(&all);
         let (mut values, mut rows, mut plain) = (Vec::new(), Vec::new(), Vec::new());
         for (position, (series, minus)) in terms.iter().enumerate() {
             let alias = format!("x{}", position + 1);
@@ -219,11 +219,7 @@ impl Compiler<'_> {
             parts.push((name, series));
         }
         let all: Vec<&Series> = parts.iter().map(|(_, series)| series).collect();
-        let scale = if is_sum(&parsed) {
-            all.iter().fold(numbers_scale(&parsed), |scale, series| joint_scale(scale, series.scale))
-        } else {
-            None
-        };
+        let scale = if is_sum(&parsed) { joint_scale(numbers_scale(&parsed), scale_of(&all)) } else { None };
         let of = |name: &str| {
             parts.iter().position(|(known, _)| known == name).map_or_else(
                 || "NULL".to_owned(),
@@ -476,6 +472,7 @@ impl Compiler<'_> {
             of: None,
             filter: retention.filter.clone(),
             empty: EmptyRule::Zero,
+            ahead: false,
         };
         let seen = self.measure(&format!("{hint}_seen"), &measure, &Question { by, ..question.clone() })?.name;
         let (key, all) = (format!("s{}", width + 1), width + 2);
@@ -522,6 +519,7 @@ impl Compiler<'_> {
             of: Some("target_value".to_owned()),
             filter: Some(format!("metric = '{metric}' and scope = '{scope}'")),
             empty: EmptyRule::Null,
+            ahead: true,
         };
         let target = self.measure(&format!("{hint}_target"), &measure, question)?;
         if show == AttainmentShow::Target {
@@ -551,6 +549,11 @@ impl Compiler<'_> {
         series.currency = reached.currency;
         Ok(series)
     }
+}
+
+/// The greatest number of digits after the point.
+fn scale_of(series: &[&Series]) -> Option<u32> {
+    series.iter().try_fold(0, |scale, one| one.scale.map(|own| own.max(scale)))
 }
 
 /// What else than their own lines some series start with.

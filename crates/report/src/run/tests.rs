@@ -46,7 +46,12 @@ fn failed() -> Answer {
 fn a_failed_section_is_shown_and_the_others_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let empty = dealframe_model::frame::Frame::default();
-    write::report(&document(vec![Answer::Frame(sample()), failed(), Answer::Frame(empty)]), folder.path(), &every_output()).unwrap();
+    write::report(
+        &document(vec![Answer::Frame(sample()), failed(), Answer::Frame(empty)]),
+        folder.path(),
+        &every_output(),
+    )
+    .unwrap();
     let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
     for name in ["report.html", "report.md", "report.json"] {
         assert!(read(name).contains("unknown KPI"), "{name}");
@@ -63,7 +68,8 @@ fn a_failed_section_is_shown_and_the_others_are_kept() {
 #[test]
 fn figures_of_an_earlier_run_do_not_stay() {
     let folder = tempfile::tempdir().unwrap();
-    write::report(&document(vec![Answer::Frame(sample()), Answer::Frame(sample())]), folder.path(), &every_output()).unwrap();
+    write::report(&document(vec![Answer::Frame(sample()), Answer::Frame(sample())]), folder.path(), &every_output())
+        .unwrap();
     std::fs::write(folder.path().join("mine.csv"), "keep").unwrap();
     write::report(&document(vec![Answer::Frame(sample()), failed()]), folder.path(), &every_output()).unwrap();
     assert!(folder.path().join("part-0.csv").exists());
@@ -75,7 +81,12 @@ fn figures_of_an_earlier_run_do_not_stay() {
 fn the_same_report_gives_the_same_bytes() {
     let write = || {
         let folder = tempfile::tempdir().unwrap();
-        write::report(&document(vec![Answer::Frame(sample()), Answer::Frame(compared())]), folder.path(), &every_output()).unwrap();
+        write::report(
+            &document(vec![Answer::Frame(sample()), Answer::Frame(compared())]),
+            folder.path(),
+            &every_output(),
+        )
+        .unwrap();
         let mut files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
         files

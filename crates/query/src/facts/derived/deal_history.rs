@@ -167,6 +167,10 @@ fn closing_day(present: &Present, changes: &[Change]) -> Option<i32> {
 /// The open states of a deal, in order of time, without stays that end on the day they start.
 fn stays(present: &Present, changes: &[Change], open: u32, anchor: i32) -> Vec<Stay> {
     let closing = closing_day(present, changes);
+    if !present.is_open && closing.is_none() {
+        // Closed, and nobody knows when: at no known time was it open.
+        return Vec::new();
+    }
     let first_change = changes.first().map(|change| change.date);
     let start = present.created.or(first_change).unwrap_or(anchor);
     let mut points: Vec<(i32, bool, Stay)> = Vec::with_capacity(changes.len() + 1);
@@ -175,7 +179,13 @@ fn stays(present: &Present, changes: &[Change], open: u32, anchor: i32) -> Vec<S
     };
     match changes.first() {
         Some(first) => {
-            let stage = if first.from_stage != 0 { first.from_stage } else { first.stage };
+            let is_closing = first.status != 0 && first.status != open;
+            // A change that closes the deal does not say in which stage it was before.
+            let stage = match first.from_stage {
+                0 if is_closing => 0,
+                0 => first.stage,
+                from => from,
+            };
             let is_open = first.from_status == 0 || first.from_status == open;
             point(
                 start,
