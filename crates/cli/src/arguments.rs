@@ -170,9 +170,6 @@ pub(crate) struct QueryArguments {
     /// Leave out periods and combinations without rows
     #[arg(long)]
     pub(crate) sparse: bool,
-    /// Add confidence bounds
-    #[arg(long)]
-    pub(crate) interval: bool,
     #[command(flatten)]
     pub(crate) settings: SettingsArguments,
     /// Show the plan instead of the answer

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
-use dealframe_lake::{Batch, BatchRecord, Lake, LakeError, UpsertCounts, UpsertOptions};
+use dealframe_lake::{Batch, BatchRecord, Lake, LakeError, Superseded, UpsertCounts, UpsertOptions};
 use dealframe_model::table::{STAGE_CHANGES, TABLES, Table};
 
 use crate::coerce::date::Zone;
@@ -133,6 +133,7 @@ struct Gathered {
     stage_changes: Vec<RecordBatch>,
     changes: Vec<Change>,
     newest: Option<i32>,
+    superseded: Vec<Superseded>,
 }
 
 impl Job<'_> {
@@ -255,7 +256,9 @@ impl Job<'_> {
             gathered.newest = newest;
             gathered.changes = changes;
         }
-        Ok(Upserted::Counts(result?))
+        let counts = result?;
+        gathered.superseded.extend(batch.take_superseded());
+        Ok(Upserted::Counts(counts))
     }
 
     fn take_totals(&self, files: &[Ready], mut totals: Totals, gathered: &mut Gathered) -> Result<(), IngestError> {
@@ -286,6 +289,8 @@ impl Job<'_> {
         let options =
             UpsertOptions { full: false, allow_shrink: false, expected_rows: Some(count as u64), on_change: None };
         let counts: UpsertCounts = batch.upsert(canonical(&STAGE_CHANGES), &mut rows.into_iter().map(Ok), options)?;
+        // These rows are of our making; the records they come from were told of above.
+        drop(batch.take_superseded());
         Ok(counts.inserted + counts.updated)
     }
 

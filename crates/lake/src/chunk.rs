@@ -34,6 +34,9 @@ pub(crate) struct Layout {
     pub modified: usize,
     pub deleted: usize,
     pub batch: usize,
+    /// Where a record came from: file and line.
+    pub file: usize,
+    pub line: usize,
     pub date: Option<usize>,
     /// Columns that make a row different from the stored one.
     pub compared: Vec<usize>,
@@ -61,6 +64,8 @@ impl Layout {
             modified: find("modified_at")?,
             deleted: find("is_deleted")?,
             batch: find("batch_id")?,
+            file: find("source_file")?,
+            line: find("source_line")?,
             date: table.business_date.map(find).transpose()?,
             compared,
             schema,

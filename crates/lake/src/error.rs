@@ -165,15 +165,71 @@ fn kind_from_text(text: &str) -> Option<io::ErrorKind> {
     .find_map(|(part, kind)| text.contains(part).then_some(kind))
 }
 
+/// What the user can do about the operating system's verdict; `None` where it points to a fault of ours.
 fn storage_hint(kind: io::ErrorKind) -> Option<&'static str> {
-    match kind {
-        io::ErrorKind::StorageFull => Some("free some disk space and run again; the lake is as it was before"),
-        io::ErrorKind::QuotaExceeded => {
-            Some("free some space of your disk quota and run again; the lake is as it was before")
+    use io::ErrorKind as Kind;
+    Some(match kind {
+        Kind::StorageFull => "free some disk space and run again; the lake is as it was before",
+        Kind::QuotaExceeded => "free some space of your disk quota and run again; the lake is as it was before",
+        Kind::ReadOnlyFilesystem | Kind::PermissionDenied => {
+            "give this user the right to write in the lake's folder, or choose another folder"
         }
-        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
-            Some("give this user the right to write in the lake's folder, or choose another folder")
+        Kind::NotADirectory | Kind::AlreadyExists => {
+            "a file stands where a folder is needed; name a folder, or a path that is still free"
         }
-        _ => None,
+        Kind::NotFound => "check the path; no folder can be made or found there",
+        Kind::IsADirectory => "a folder stands where a file is needed; move it away",
+        Kind::InvalidFilename => "choose a shorter path, of characters that the file system knows",
+        Kind::FileTooLarge => "choose a file system that holds larger files",
+        Kind::ResourceBusy | Kind::ExecutableFileBusy | Kind::Deadlock => {
+            "another program uses the file; wait until it has finished, and run again"
+        }
+        Kind::NotSeekable
+        | Kind::Unsupported
+        | Kind::StaleNetworkFileHandle
+        | Kind::HostUnreachable
+        | Kind::NetworkUnreachable
+        | Kind::NetworkDown
+        | Kind::TimedOut => {
+            "choose a folder on a disk of this machine: the file system there does not do what a lake needs"
+        }
+        Kind::OutOfMemory => "free some memory and run again; the lake is as it was before",
+        // Wrong arguments and short reads are ours. A kind that the standard library does not name, such as
+        // a failing disk or too many links, is the machine's.
+        Kind::InvalidInput
+        | Kind::InvalidData
+        | Kind::UnexpectedEof
+        | Kind::WriteZero
+        | Kind::Interrupted
+        | Kind::Other => return None,
+        _ => "check the path, the permissions and the disk",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_disk_says_is_the_users_to_settle() {
+        for kind in [
+            io::ErrorKind::NotFound,
+            io::ErrorKind::NotADirectory,
+            io::ErrorKind::AlreadyExists,
+            io::ErrorKind::PermissionDenied,
+            io::ErrorKind::ReadOnlyFilesystem,
+            io::ErrorKind::StorageFull,
+            io::ErrorKind::InvalidFilename,
+        ] {
+            let error = LakeError::io("write", Path::new("lake"))(kind.into());
+            assert!(error.is_user_fault() && error.hint().is_some(), "{kind}");
+        }
+        // Too many links, too many open files, an input or output error: no kind of their own.
+        for code in [40, 24, 5] {
+            let error = LakeError::io("write", Path::new("lake"))(io::Error::from_raw_os_error(code));
+            assert!(error.is_user_fault() && error.hint().is_some(), "{error}");
+        }
+        let ours = LakeError::io("write", Path::new("lake"))(io::ErrorKind::InvalidInput.into());
+        assert!(!ours.is_user_fault() && ours.hint().is_none());
     }
 }

@@ -164,6 +164,13 @@ impl<'a> Gather<'a> {
         }
     }
 
+    pub(crate) fn integer(&self, column: usize, place: Place) -> Option<i64> {
+        match &self.columns[column].parts[place.chunk()] {
+            Part::Whole(array) => array.is_valid(place.row()).then(|| array.value(place.row())),
+            _ => None,
+        }
+    }
+
     pub(crate) fn truth(&self, column: usize, place: Place) -> bool {
         match &self.columns[column].parts[place.chunk()] {
             Part::Truth(array) => array.is_valid(place.row()) && array.value(place.row()),

@@ -20,6 +20,8 @@ pub(crate) struct Merged {
     pub rows: Vec<Place>,
     /// Stored row and the incoming row that replaced it.
     pub updated: Vec<(Place, Place)>,
+    /// Incoming row that differs from another one of its key, and that other one, which won.
+    pub superseded: Vec<(Place, Place)>,
     /// Per source system: live rows stored, and those absent from a full export.
     pub live: BTreeMap<String, (u64, u64)>,
 }
@@ -61,11 +63,12 @@ pub(crate) fn merge(
     }
     let mut new = entries(layout, chunks, stored..chunks.len())?;
     let before = new.len();
-    keep_winners(&mut new);
+    let superseded = keep_winners(layout, gather, &mut new);
     let mut merged = Merged {
         counts: UpsertCounts { duplicate: (before - new.len()) as u64, ..UpsertCounts::default() },
         rows: Vec::with_capacity(old.len() + new.len()),
         updated: Vec::new(),
+        superseded,
         live: BTreeMap::new(),
     };
     let mut pairs = Vec::new();
@@ -177,16 +180,26 @@ fn entries(layout: &Layout, chunks: &[Chunk], range: std::ops::Range<usize>) -> 
 }
 
 /// Keeps the last entry of every key: the newest one, and the last in file order of those.
-fn keep_winners(entries: &mut Vec<Entry>) {
-    let mut kept = 0;
+/// Returns the others with the one that won, unless they say the same.
+fn keep_winners(layout: &Layout, gather: &Gather<'_>, entries: &mut Vec<Entry>) -> Vec<(Place, Place)> {
+    let mut superseded = Vec::new();
+    let (mut kept, mut first) = (0, 0);
     for index in 0..entries.len() {
-        if entries.get(index + 1).is_some_and(|next| next.hash == entries[index].hash) {
+        let winner = entries[index];
+        if entries.get(index + 1).is_some_and(|next| next.hash == winner.hash) {
             continue;
         }
-        entries[kept] = entries[index];
+        for loser in &entries[first..index] {
+            if !layout.compared.iter().all(|column| gather.same(*column, loser.place, winner.place)) {
+                superseded.push((loser.place, winner.place));
+            }
+        }
+        first = index + 1;
+        entries[kept] = winner;
         kept += 1;
     }
     entries.truncate(kept);
+    superseded
 }
 
 /// Sorts by (business date, nulls last; key; source system).

@@ -20,6 +20,7 @@ use crate::lake::DataFile;
 use crate::merge::{Merged, merge};
 use crate::parquet_file::{self, BLOCK_ROWS, Content, NewFile};
 use crate::stage::{Bucket, Stage};
+use crate::superseded::Tally;
 
 /// Called with the stored rows and the rows that replaced them, in the same order.
 pub type ChangeListener<'a> = dyn FnMut(&RecordBatch, &RecordBatch) -> Result<(), LakeError> + 'a;
@@ -84,6 +85,7 @@ struct BucketResult {
     counts: UpsertCounts,
     live: BTreeMap<String, (u64, u64)>,
     files: FileChange,
+    superseded: Tally,
 }
 
 enum Event {
@@ -96,7 +98,7 @@ pub(crate) fn run(
     job: &Job<'_>,
     stage: Stage<'_>,
     mut on_change: Option<&mut ChangeListener<'_>>,
-) -> Result<(UpsertCounts, FileChange), LakeError> {
+) -> Result<(UpsertCounts, FileChange, Tally), LakeError> {
     let sources = stage.sources.clone();
     let todo: Vec<(u32, Bucket)> = (0..)
         .zip(stage.into_buckets())
@@ -132,6 +134,7 @@ pub(crate) fn run(
                     total.counts.add(result.counts);
                     total.files.add.extend(result.files.add);
                     total.files.remove.extend(result.files.remove);
+                    total.superseded.add(result.superseded);
                     for (source, (live, vanishing)) in result.live {
                         let counts = total.live.entry(source).or_default();
                         counts.0 += live;
@@ -159,7 +162,7 @@ pub(crate) fn run(
     }
     total.files.add.sort_by_key(|file| file.bucket);
     total.files.remove.sort();
-    Ok((total.counts, total.files))
+    Ok((total.counts, total.files, total.superseded))
 }
 
 fn check_shrink(job: &Job<'_>, live: &BTreeMap<String, (u64, u64)>) -> Result<(), LakeError> {
@@ -206,6 +209,7 @@ fn work(
         result.files.add.push(file);
         result.files.remove.extend(stored.iter().map(|file| file.path.clone()));
     }
+    result.superseded.note(job.layout, &gather, &merged.superseded);
     result.live = merged.live;
     Ok(result)
 }

@@ -22,6 +22,7 @@ use crate::record::{self, BatchRecord};
 use crate::recover::{self, STAGING};
 use crate::schema::{arrow_schema, known_table};
 use crate::stage::Stage;
+use crate::superseded::Superseded;
 use crate::table::{Change, LogEngine, TableLog};
 use crate::upsert::{self, FileChange, Job, UpsertCounts, UpsertOptions};
 
@@ -107,6 +108,7 @@ impl Writer {
             rejects_bytes: 0,
             staging,
             pool,
+            superseded: Vec::new(),
         })
     }
 }
@@ -123,6 +125,7 @@ pub struct Batch {
     rejects_bytes: usize,
     staging: PathBuf,
     pool: rayon::ThreadPool,
+    superseded: Vec<Superseded>,
 }
 
 impl Batch {
@@ -185,9 +188,15 @@ impl Batch {
             allow_shrink: options.allow_shrink,
             pool: &self.pool,
         };
-        let (counts, files) = upsert::run(&job, stage, options.on_change)?;
+        let (counts, files, superseded) = upsert::run(&job, stage, options.on_change)?;
+        self.superseded.extend(superseded.into_list(table.name));
         self.commit_files(table, &log, base, buckets, &files, "upsert")?;
         Ok(counts)
+    }
+
+    /// The records that other records of the same upsert superseded with other content, since the last call.
+    pub fn take_superseded(&mut self) -> Vec<Superseded> {
+        std::mem::take(&mut self.superseded)
     }
 
     /// Keeps rejected rows; they become part of the lake with the batch.
@@ -310,7 +319,7 @@ impl Batch {
             allow_shrink: false,
             pool: &self.pool,
         };
-        let (_, mut files) = upsert::run(&job, stage, None)?;
+        let (_, mut files, _) = upsert::run(&job, stage, None)?;
         files.remove = stored.iter().map(|file| file.path.clone()).collect();
         self.commit_files(layout.table, log, Some(version), buckets, &files, "rebucket")?;
         self.versions

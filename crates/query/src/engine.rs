@@ -94,7 +94,9 @@ impl Engine {
     /// When a name is unknown, currencies would be mixed, or the data cannot be read.
     pub fn run(&self, requests: &[Request]) -> Result<Vec<Frame>, QueryError> {
         let prepared = requests.iter().map(|request| self.prepare(request)).collect::<Result<Vec<_>, _>>()?;
-        let cubes = self.plan(&prepared)?.run(&self.facts, self.rewind_to, &self.settings.calendar, false)?;
+        let plan = self.plan(&prepared)?;
+        plan.within(self.settings.memory_limit)?;
+        let cubes = plan.run(&self.facts, self.rewind_to, &self.settings.calendar, false)?;
         prepared.par_iter().map(|prepared| self.answer(prepared, &cubes)).collect()
     }
 

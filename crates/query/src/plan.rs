@@ -250,6 +250,26 @@ impl Plan {
         Ok(())
     }
 
+    /// Refuses a plan one of whose cubes would take more memory than allowed.
+    ///
+    /// # Errors
+    /// When the estimate of a node exceeds `limit` bytes.
+    pub(crate) fn within(&self, limit: Option<u64>) -> Result<(), QueryError> {
+        let Some(limit) = limit else { return Ok(()) };
+        for node in &self.nodes {
+            // Per group a key, and per measure a sum of 16 bytes and a count of 8, twice while a result is handed over.
+            let bytes = node.estimate * (16.0 + 24.0 * node.spec.measures.len() as f64) * 2.0;
+            if bytes > limit as f64 {
+                return Err(QueryError::Memory {
+                    needed: (bytes / 1_048_576.0).ceil() as u64,
+                    limit: limit >> 20,
+                    place: format!("{} by {}", node.spec.table, node.spec.dimensions.join(", ")),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Runs every node. Polars works on all cores within a node, so nodes run one after the other.
     pub(crate) fn run(
         self,

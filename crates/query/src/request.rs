@@ -27,8 +27,6 @@ pub struct Request {
     pub top: Option<u32>,
     /// Leave out periods and combinations without rows.
     pub sparse: bool,
-    /// Add Wilson bounds to rates and normal bounds to means.
-    pub interval: bool,
 }
 
 /// How a currency conversion picks its rate.
@@ -66,6 +64,6 @@ pub struct Settings {
     pub kpis: Option<std::path::PathBuf>,
     /// State of the lake: a batch sequence or a time. By default the latest.
     pub lake_sequence: Option<u64>,
-    /// Bytes that intermediate results may take.
+    /// Bytes that the groups of one pass may take; a question that would need more is refused.
     pub memory_limit: Option<u64>,
 }

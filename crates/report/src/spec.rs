@@ -269,7 +269,6 @@ impl SectionSpec {
             compare,
             top: self.top,
             sparse: self.sparse,
-            interval: false,
         })
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::lake::{content, difference, files, sequence};
+use super::lake::{content, copy, difference, files, sequence};
 use super::program::{Call, call, ingest, scratch, synthesise};
 
 /// A folder with a lake of a few deals.
@@ -197,7 +197,7 @@ fn names_that_do_not_exist() {
 
 #[test]
 fn lakes_that_are_none() {
-    let (folder, lake) = prepared();
+    let (folder, _) = prepared();
     let exports = folder.path().join("exports");
     let file = exports.join("truth.json");
     let held = files(&exports);
@@ -214,15 +214,33 @@ fn lakes_that_are_none() {
     call("ingest").arg(&exports).lake(&file).is_refused("truth.json");
     call("ingest").arg(&exports).lake(&file.join("lake")).is_refused("truth.json");
     assert!(files(&exports) == held, "the folder that is no lake changed");
+}
 
-    // A lake whose log is damaged is told, not half read.
-    let damaged = folder.path().join("damaged");
-    super::lake::copy(&lake, &damaged);
-    let _ = fs::remove_dir_all(damaged.join("_facts"));
-    fs::write(damaged.join("deals/_delta_log/00000000000000000001.json"), "{\"add\":").unwrap();
-    call("query revenue").lake(&damaged).is_refused("deals");
-    fs::write(damaged.join("dealframe.json"), "{\"format\":99}").unwrap();
-    call("query revenue").lake(&damaged).is_refused("99");
+/// Damage is told with its place, never read past.
+#[test]
+fn a_damaged_lake() {
+    let (folder, lake) = prepared();
+    let damaged = |name: &str, damage: &dyn Fn(&Path)| {
+        let target = folder.path().join(name);
+        copy(&lake, &target);
+        damage(&target);
+        call("query revenue").lake(&target).run()
+    };
+    let data = |lake: &Path| {
+        let is_data =
+            |path: &PathBuf| path.starts_with("deals") && path.extension().is_some_and(|end| end == "parquet");
+        lake.join(files(lake).into_keys().find(is_data).unwrap())
+    };
+    let log = |lake: &Path| lake.join("deals/_delta_log/00000000000000000001.json");
+    damaged("log", &|lake| fs::write(log(lake), "{\"add\":").unwrap()).refused("deals");
+    damaged("cut", &|lake| {
+        let bytes = fs::read(data(lake)).unwrap();
+        fs::write(data(lake), &bytes[..bytes.len() / 2]).unwrap();
+    })
+    .refused("deals");
+    damaged("missing", &|lake| fs::remove_file(data(lake)).unwrap()).refused("deals");
+    damaged("format", &|lake| fs::write(lake.join("dealframe.json"), "{\"format\":99}").unwrap()).refused("99");
+    damaged("garbled", &|lake| fs::write(lake.join("dealframe.json"), "{").unwrap()).refused("dealframe.json");
 }
 
 #[test]
@@ -252,7 +270,12 @@ fn usage_errors() {
         let answer = call(words).works();
         assert!(answer.text().contains("dealframe") && answer.err.is_empty(), "{answer:?}");
     }
-    call("check --strict").lake(&lake).run();
+    // Findings are an answer, unless they are asked to count as a failure.
+    let findings = call("check --format csv").lake(&lake).works();
+    let strict = call("check --strict --format csv").lake(&lake).run();
+    let any = findings.table().column("rows").iter().any(|rows| *rows != "0");
+    assert_eq!(strict.code, Some(i32::from(any)), "{strict:?}");
+    assert_eq!(strict.out, findings.out);
 }
 
 /// A second night with a defect in one file leaves nothing of the other files behind.

@@ -148,7 +148,7 @@ fn workbook() {
     let held = call("sql --format csv").arg(statement).lake(&other).works().table();
     for row in &table.rows {
         let cell = |column: &str| row[table.position(column)].as_str();
-        let key = ["kpi", "period", "region"].map(cell).join("/").trim_end_matches('/').to_owned();
+        let key = ["kpi", "period", "region"].map(cell).join(" ").trim_end().to_owned();
         let expected = number(cell("value"));
         let found = number(&held.cell("list_price", &[("product_id", &key)]));
         let close = expected.zip(found).map(|(expected, found)| (expected - found).abs() <= 0.00005);

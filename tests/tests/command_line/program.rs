@@ -19,6 +19,8 @@ pub(super) struct Call(Command);
 pub(super) fn call(words: &str) -> Call {
     let mut command = Command::new(program());
     command.args(words.split_whitespace()).stdin(Stdio::null()).env_remove("DEALFRAME_LAKE");
+    // Where a library puts a backtrace into its message, a user must not see it.
+    command.env("RUST_BACKTRACE", "1");
     Call(command)
 }
 
@@ -99,7 +101,7 @@ impl Answer {
         self
     }
 
-    /// Exit code 1, nothing on standard output, one error that holds the text, one hint.
+    /// Exit code 1, nothing on standard output, one error of one line that holds the text, and one hint after it.
     pub(super) fn refused(self, part: &str) -> Self {
         let about = format!("{}\n{}\n{}", self.command, self.text(), self.err);
         assert_eq!(self.code, Some(1), "{about}");
@@ -109,6 +111,11 @@ impl Answer {
         assert_eq!(errors.len(), 1, "{about}");
         assert!(errors[0].contains(part), "expected {part:?} in the error: {about}");
         assert_eq!(lines("hint:").len(), 1, "{about}");
+        let last: Vec<_> = self.err.trim_end().lines().rev().take(2).collect();
+        assert!(
+            last[0].starts_with("hint:") && last[1].starts_with("error:"),
+            "error and hint of one line each: {about}"
+        );
         self
     }
 

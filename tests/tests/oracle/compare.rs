@@ -157,6 +157,10 @@ fn differences(case: &Case, definitions: &BTreeMap<String, Definition>, ask: &As
     let (mut differences, mut visited) = (Vec::new(), BTreeSet::new());
     for grain in &ask.grains {
         for window in windows(&question, *grain, ask.from, ask.to) {
+            if window.first > case.facts.as_of && !question.looks_ahead(&ask.kpi) {
+                // What has not begun has no lines.
+                continue;
+            }
             let label = question.calendar.label(*grain, window.index);
             for combination in &every {
                 let key = (grain.name().to_owned(), label.clone(), combination.clone());

@@ -231,7 +231,8 @@ fn events(facts: &Facts, deal: &Row) -> Vec<State> {
     });
     for change in &changes {
         states.push(State {
-            day: date_of(change).unwrap_or(birth),
+            // What is recorded before the deal was there holds from its first day.
+            day: date_of(change).unwrap_or(birth).max(birth),
             open: !matches!(status(change, "status").as_str(), "won" | "lost"),
             won: status(change, "status") == "won",
             stage: cell(change, "stage"),

@@ -62,6 +62,8 @@ struct Leaf {
     until: Option<String>,
     of: Option<String>,
     filter: Option<String>,
+    /// Rows dated after the as-of day count as well.
+    ahead: bool,
 }
 
 /// A row that passes the filters of a leaf.
@@ -130,6 +132,11 @@ impl<'a> Question<'a> {
         leaves.iter().flat_map(|rows| rows.iter().map(|row| row.combination.clone())).collect()
     }
 
+    /// Whether a KPI looks beyond the as-of day.
+    pub fn looks_ahead(&self, kpi: &str) -> bool {
+        leaf_requests(self.definitions, kpi, self.scope()).iter().any(|leaf| leaf.ahead)
+    }
+
     fn leaves(&self, kpi: &str) -> Vec<Rc<Vec<Candidate>>> {
         leaf_requests(self.definitions, kpi, self.scope()).into_iter().map(|leaf| self.candidates(leaf)).collect()
     }
@@ -148,14 +155,14 @@ impl<'a> Question<'a> {
             if !self.filters.iter().all(passes) || !filter.as_ref().is_none_or(passes) {
                 continue;
             }
-            if from > self.facts.as_of && !lies_ahead(&leaf, row) {
+            if from > self.facts.as_of && !leaf.ahead {
                 continue;
             }
             let resolve = |name: &String| segments::resolve(self.facts, &leaf.table, row, name);
             candidates.push(Candidate {
                 from,
                 until: leaf.until.as_ref().and_then(|until| column(until).as_date()),
-                of: of.as_ref().map_or(Value::Boolean(true), |of| of.evaluate(&column)),
+                of: of.as_ref().map_or(Value::Boolean(true), |of| identity(of, row, of.evaluate(&column))),
                 combination: self.by.iter().map(resolve).collect(),
             });
         }
@@ -267,6 +274,8 @@ impl<'a> Question<'a> {
         let of = |window: Window| self.answer(&derived.of, window, combination);
         let now = of(window);
         let one = Fraction::whole(1);
+        // The period as the calendar has it, even where the range cuts it.
+        let whole = if window.grain == Grain::All { window } else { self.window(window.grain, window.index) };
         match &derived.operation {
             Operation::By { .. } => now,
             Operation::Share { .. } => {
@@ -288,26 +297,26 @@ impl<'a> Question<'a> {
                 let Some(windows) = self.last_windows(&derived.of, window, *periods) else { return Answer::default() };
                 let sum = windows.iter().try_fold(Fraction::ZERO, |sum, window| Some(sum.plus(of(*window).value?)));
                 let mean = sum.and_then(|sum| sum.over(Fraction::whole(i128::from(*periods)))).map(Fraction::rounded);
-                Answer { value: mean, numerator: mean, denominator: None, rows: now.rows }
+                Answer { value: mean, numerator: mean, denominator: None, rows: of(whole).rows }
             }
             Operation::SeasonalIndex => self.seasonal_index(derived, window, combination),
             Operation::Trend { periods } => {
                 let Some(windows) = self.last_windows(&derived.of, window, *periods) else { return Answer::default() };
                 let values: Option<Vec<Fraction>> = windows.iter().map(|window| of(*window).value).collect();
                 let slope = values.and_then(|values| slope(&values));
-                Answer { value: slope, numerator: slope, denominator: None, rows: now.rows }
+                Answer { value: slope, numerator: slope, denominator: None, rows: of(whole).rows }
             }
         }
     }
 
     fn cumulative(&self, derived: &Derived, reset: Reset, window: Window, combination: Option<&Combination>) -> Answer {
+        // A week that lies in two years belongs to the one in which it starts.
+        let start = self.calendar.start(window.grain, window.index);
         let first = match reset {
             Reset::Never => i32::MIN,
             _ if window.grain == Grain::All => window.first,
-            Reset::Year => self.calendar.start(Grain::Year, self.calendar.index(Grain::Year, window.first)),
-            Reset::FiscalYear => {
-                self.calendar.start(Grain::FiscalYear, self.calendar.index(Grain::FiscalYear, window.first))
-            }
+            Reset::Year => self.calendar.start(Grain::Year, self.calendar.index(Grain::Year, start)),
+            Reset::FiscalYear => self.calendar.start(Grain::FiscalYear, self.calendar.index(Grain::FiscalYear, start)),
         };
         self.answer(&derived.of, Window { first, ..window }, combination)
     }
@@ -357,10 +366,14 @@ impl<'a> Question<'a> {
     }
 }
 
-/// Whether the date of a row lies ahead by nature: what is expected or planned, not what has happened.
-fn lies_ahead(leaf: &Leaf, row: &Row) -> bool {
-    let expected = leaf.table == "deals" && leaf.from == "close_date" && cell(row, "status") == Value::text("open");
-    leaf.table == "targets" || expected
+/// An identifier means something within its source only.
+fn identity(of: &Expression, row: &Row, value: Value) -> Value {
+    match (of, &value) {
+        (Expression::Column(name), Value::Text(key)) if name.ends_with("_id") => {
+            Value::Text(format!("{key} of {:?}", cell(row, "source_system")))
+        }
+        _ => value,
+    }
 }
 
 fn plain(total: Total) -> Answer {
@@ -422,6 +435,7 @@ fn measure_leaf(measure: &Measure) -> Leaf {
         until: None,
         of: measure.of.clone(),
         filter: measure.filter.clone(),
+        ahead: measure.ahead,
     }
 }
 
@@ -432,6 +446,7 @@ fn stock_leaf(stock: &Stock) -> Leaf {
         until: Some(stock.until.clone()),
         of: stock.of.clone(),
         filter: stock.filter.clone(),
+        ahead: false,
     }
 }
 
@@ -442,6 +457,7 @@ fn retention_leaf(retention: &Retention) -> Leaf {
         until: None,
         of: Some(retention.key.clone()),
         filter: retention.filter.clone(),
+        ahead: false,
     }
 }
 

@@ -8,6 +8,8 @@
 use dealframe_model::date;
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::value::{Fraction, Value};
 use super::world::{Row, World, cell, day};
@@ -107,9 +109,21 @@ const STAGES: &[&str] = &["Lead", "Offer", "Talks"];
 const CHANNELS: &[&str] = &["Web", "Referral", "Word of mouth", "Ads"];
 const CAMPAIGNS: &[&str] = &["Spring", "Autumn"];
 
-/// Random companies of a few dozen rows per table.
+/// Random companies of a few dozen rows per table, of none in some.
 pub fn worlds() -> impl Strategy<Value = World> {
-    let rows = |most: usize| vec(any::<Bytes>(), 0..most);
+    worlds_of(0)
+}
+
+/// A company with many rows in every table; other seeds give others.
+pub fn rich_world(seed: u8) -> World {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    worlds_of(3).new_tree(&mut runner).unwrap().current()
+}
+
+/// Companies with at least `thirds` thirds of the usual number of rows.
+fn worlds_of(thirds: usize) -> impl Strategy<Value = World> {
+    let rows = move |most: usize| vec(any::<Bytes>(), most * thirds / 3..=most);
     let people = (rows(5), rows(4), rows(6), rows(18));
     let sales = (rows(28), rows(18), rows(12), rows(10));
     let service = (rows(12), rows(14), rows(16), rows(8));
@@ -140,7 +154,8 @@ fn fill(world: &mut World, table: &'static str, all: &[Bytes], make: fn(&mut Dra
     let rows = all.iter().enumerate().map(|(place, bytes)| {
         let mut draw = Draw { bytes, place: 0 };
         let mut row = make(&mut draw, place);
-        row.insert("source_system", Value::text("test"));
+        // The same identifiers may come from two systems and are then not the same things.
+        row.insert("source_system", draw.text(&["test", "test", "test", "test", "test", "test", "test", "other"]));
         if draw.below(14) == 13 {
             row.insert("is_deleted", Value::Boolean(true));
         }
@@ -282,8 +297,14 @@ fn add_changes(world: &mut World, all: &[Bytes]) {
         if last <= created || draw.below(2) == 0 {
             continue;
         }
+        // Now and then the history begins before the deal or goes on after its end.
+        let (first, last) = match draw.below(8) {
+            6 => (created - 20, last),
+            7 => (created, (last + 20).min(day(AS_OF))),
+            _ => (created, last),
+        };
         let mut days: Vec<i32> =
-            (0..draw.below(4)).map(|_| created + draw.below((last - created) as usize) as i32).collect();
+            (0..draw.below(4)).map(|_| first + draw.below((last - first) as usize) as i32).collect();
         days.sort_unstable();
         let mut before: Option<Row> = None;
         let count = days.len();
@@ -319,7 +340,7 @@ fn change(deal: &Row, before: &mut Option<Row>, after: Row, day: i32, place: usi
     let mut row = Row::from([
         ("change_id", Value::Text(format!("{}-{place}", id.as_text().unwrap_or_default()))),
         ("deal_id", id),
-        ("source_system", Value::text("test")),
+        ("source_system", cell(deal, "source_system")),
         ("changed_date", Value::Date(day)),
         ("changed_at", Value::Instant(i64::from(day) * 86_400_000_000 + place as i64 * 60_000_000)),
         ("origin", Value::text("history_export")),

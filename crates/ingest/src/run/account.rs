@@ -1,6 +1,6 @@
 //! The account of an ingest: every record read is loaded, rejected, duplicate or furniture.
 
-use dealframe_lake::BatchRecord;
+use dealframe_lake::{BatchRecord, Superseded};
 
 use super::Gathered;
 use super::prepare::Prepared;
@@ -49,6 +49,14 @@ pub(super) fn summary(prepared: &Prepared, mut gathered: Gathered) -> (IngestOut
             file.warnings
                 .push(format!("the footer claims {claimed} records, {} were found", totals.rows + file.rejected));
         }
+        // Files of two folders may share a name; each warning is given once.
+        let mut told = Vec::new();
+        gathered.superseded.retain(|superseded| {
+            let here = superseded.file == file.path;
+            told.extend(here.then(|| tell(superseded)));
+            !here
+        });
+        file.warnings.extend(told);
         outcome.rows_read += file.rows_read;
         outcome.rejected += file.rejected;
         outcome.furniture += file.furniture;
@@ -60,6 +68,33 @@ pub(super) fn summary(prepared: &Prepared, mut gathered: Gathered) -> (IngestOut
     outcome.duplicate = gathered.tables.iter().map(|table| table.duplicate).sum();
     outcome.tables = gathered.tables;
     (outcome, rejects)
+}
+
+/// What is said about records that gave way to others: how many, and where the first ones stand.
+fn tell(superseded: &Superseded) -> String {
+    let line = |line: Option<i64>| line.map_or("line unknown".to_owned(), |line| format!("line {line}"));
+    let mut examples: Vec<String> = superseded
+        .first
+        .iter()
+        .map(|record| {
+            let winner = line(record.winner_line);
+            let winner = if record.winner_file == superseded.file {
+                winner
+            } else {
+                format!("{winner} of {}", record.winner_file)
+            };
+            format!("{} by {winner} (key {})", line(record.line), record.key)
+        })
+        .collect();
+    if superseded.records > superseded.first.len() as u64 {
+        examples.push("...".to_owned());
+    }
+    let (records, verb) = if superseded.records == 1 { ("record", "was") } else { ("records", "were") };
+    format!(
+        "{} {records} {verb} superseded by another of the same key with other content, and counted as duplicate: {}",
+        superseded.records,
+        examples.join(", ")
+    )
 }
 
 /// Every record read is accounted for, and not all of them were refused.

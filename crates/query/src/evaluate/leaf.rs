@@ -268,7 +268,9 @@ impl Walk<'_> {
         for cell in (0..combinations.len()).filter(|cell| rolled.counts[*cell] != 0) {
             let number = combinations[cell];
             let mut period = rolled.ways.periods[cell];
-            let mut sum = rolled.sums[cell];
+            // A count counts, whatever the values are.
+            let mut sum =
+                if leaf.aggregate == Aggregate::Count { i128::from(rolled.counts[cell]) } else { rolled.sums[cell] };
             if money.needs_currency {
                 let position = by.iter().position(|name| name == "currency").unwrap_or(currency_position);
                 let code = rolled.ways.codes[position][cell];

@@ -81,19 +81,21 @@ impl Tables<'_> {
             "deal_points",
             "SELECT s.source_system, s.deal_id, 0 AS place, s.start_date AS valid_from,\n    \
              CASE WHEN s.places = 0 THEN TRUE ELSE COALESCE(f.from_status, 'open') = 'open' END AS is_open,\n    \
-             CASE WHEN s.places > 0 THEN COALESCE(f.from_stage, f.stage)\n      \
+             CASE WHEN s.places > 0\n        THEN COALESCE(f.from_stage, CASE WHEN COALESCE(f.status, 'open') = 'open' THEN f.stage END)\n      \
              WHEN s.status = 'open' THEN s.stage END AS stage,\n    \
              CASE WHEN s.places = 0 THEN s.amount ELSE COALESCE(f.from_amount, f.amount) END AS amount,\n    \
              CASE WHEN s.places = 0 THEN s.probability ELSE COALESCE(f.from_probability, f.probability) END AS probability,\n    \
              s.closing_date\n  FROM deal_spans AS s\n  LEFT JOIN deal_changes AS f\n    \
-             ON f.source_system = s.source_system AND f.deal_id = s.deal_id AND f.place = 1\n  UNION ALL\n  \
+             ON f.source_system = s.source_system AND f.deal_id = s.deal_id AND f.place = 1\n  \
+             WHERE s.status = 'open' OR s.closing_date IS NOT NULL\n  UNION ALL\n  \
              SELECT s.source_system, s.deal_id, c.place, GREATEST(c.changed_date, s.start_date),\n    \
              (c.place = c.places AND s.status = 'open') OR COALESCE(c.status, 'open') = 'open',\n    \
              CASE WHEN c.place = c.places AND s.status = 'open' THEN s.stage ELSE c.stage END,\n    \
              CASE WHEN c.place = c.places AND s.status = 'open' THEN s.amount ELSE c.amount END,\n    \
              CASE WHEN c.place = c.places AND s.status = 'open' THEN s.probability ELSE c.probability END,\n    \
              s.closing_date\n  FROM deal_changes AS c\n  JOIN deal_spans AS s\n    \
-             ON s.source_system = c.source_system AND s.deal_id = c.deal_id"
+             ON s.source_system = c.source_system AND s.deal_id = c.deal_id\n  \
+             WHERE s.status = 'open' OR s.closing_date IS NOT NULL"
                 .to_owned(),
         );
         self.step(
@@ -229,12 +231,12 @@ impl Tables<'_> {
         self.step(
             "mrr_deltas",
             format!(
-                "SELECT source_system, account_id, currency, change_date, SUM(amount) AS amount\n  FROM (\n    \
-                 SELECT source_system, account_id, currency, start_date AS change_date, mrr_amount AS amount\n    \
+                "SELECT source_system, account_id, currency, change_date, SUM(delta) AS amount\n  FROM (\n    \
+                 SELECT source_system, account_id, currency, start_date AS change_date, mrr_amount AS delta\n    \
                  FROM {subscriptions}\n    WHERE {counts}\n    UNION ALL\n    \
                  SELECT source_system, account_id, currency, end_date, -mrr_amount\n    \
                  FROM {subscriptions}\n    WHERE {counts} AND end_date IS NOT NULL) AS deltas\n  \
-                 GROUP BY source_system, account_id, currency, change_date\n  HAVING SUM(amount) <> 0"
+                 GROUP BY source_system, account_id, currency, change_date\n  HAVING SUM(delta) <> 0"
             ),
         );
         self.step(

@@ -93,6 +93,9 @@ impl Compiler<'_> {
             denominator: Source::Null,
             empty: Empty::NULL,
             carried: false,
+            carried_to: None,
+            starts: None,
+            ahead: false,
             scale: Some(0),
             currency: Currency::None,
         }
@@ -120,12 +123,8 @@ impl Compiler<'_> {
             .collect();
         let mut text = format!("({}) AS k", keys.join("\n    UNION "));
         for (position, one) in series.iter().enumerate() {
-            let alias = format!("x{}", position + 1);
-            text.push_str(&format!(
-                "\n  LEFT JOIN {} AS {alias} ON {alias}.period = k.period{}",
-                one.name,
-                same_segments(width, &alias, "k")
-            ));
+            text.push_str("\n  ");
+            text.push_str(&one.joined(&format!("x{}", position + 1), "k", width));
         }
         text
     }
@@ -146,7 +145,7 @@ impl Compiler<'_> {
                 ""
             };
             values.push(format!("{sign} COALESCE({alias}.value, 0)"));
-            plain.push(series.value(&alias));
+            plain.push(series.value(&alias, "k"));
             rows.push(format!("COALESCE({alias}.row_count, 0)"));
         }
         let sum = values.join(" ").trim().to_owned();
@@ -177,6 +176,13 @@ impl Compiler<'_> {
             denominator: Source::Null,
             empty: if can_be_null { Empty::NULL } else { Empty::ZERO },
             carried: all.iter().all(|series| series.carried),
+            carried_to: all
+                .iter()
+                .filter_map(|series| series.carried_to)
+                .max()
+                .filter(|_| all.iter().all(|series| series.carried)),
+            starts: None,
+            ahead: all.iter().any(|series| series.ahead),
             scale,
             currency,
         }
@@ -184,7 +190,7 @@ impl Compiler<'_> {
 
     fn ratio(&mut self, hint: &str, top: &Series, bottom: &Series, factor: i64, question: &Question) -> Series {
         let width = question.by.len();
-        let (numerator, denominator) = (top.value("x1"), bottom.value("x2"));
+        let (numerator, denominator) = (top.value("x1", "k"), bottom.value("x2", "k"));
         let body = format!(
             "SELECT k.period{}, {} AS value,\n    {numerator} AS numerator, {denominator} AS denominator,\n    \
              COALESCE(x2.row_count, 0) AS row_count\n  FROM {}",
@@ -204,6 +210,9 @@ impl Compiler<'_> {
             denominator: Source::Own,
             empty: Empty { value: false, numerator: top.empty.value, denominator: bottom.empty.value },
             carried: false,
+            carried_to: None,
+            starts: None,
+            ahead: top.ahead || bottom.ahead,
             scale: None,
             currency,
         }
@@ -224,7 +233,7 @@ impl Compiler<'_> {
             parts.iter().position(|(known, _)| known == name).map_or_else(
                 || "NULL".to_owned(),
                 |position| {
-                    let value = parts[position].1.value(&format!("x{}", position + 1));
+                    let value = parts[position].1.value(&format!("x{}", position + 1), "k");
                     if scale.is_some() { value } else { format!("CAST({value} AS DOUBLE)") }
                 },
             )
@@ -250,6 +259,9 @@ impl Compiler<'_> {
             denominator: Source::Null,
             empty: Empty::NULL,
             carried: false,
+            carried_to: None,
+            starts: None,
+            ahead: all.iter().any(|series| series.ahead),
             scale,
             currency,
         })
@@ -284,14 +296,20 @@ impl Compiler<'_> {
              CROSS JOIN ({combinations}) AS k\n  LEFT JOIN {name} AS x ON x.period = c.period{}\n  \
              WHERE c.period >= {} AND c.period <= {}",
             segments(width, "k"),
-            series.value("x"),
+            series.value("x", "c"),
             calendar_name(question.grain),
             same_segments(width, "x", "k"),
             series.first(),
-            self.last_period(question)
+            self.dense_until(series, question)
         );
         let hint = name.strip_prefix("kpi_").unwrap_or(name).to_owned();
         self.builder.add(&format!("{hint}_dense"), body)
+    }
+
+    /// The last period of a dense series: the last one shown, or the last one with anything ahead of it.
+    fn dense_until(&self, series: &Series, question: &Question) -> String {
+        let last = self.last_period(question);
+        if series.ahead { format!("GREATEST({last}, {})", series.last()) } else { last.to_string() }
     }
 
     fn growth(&mut self, hint: &str, series: &Series, against: Base, question: &Question) -> Series {
@@ -316,7 +334,7 @@ impl Compiler<'_> {
             quotient(change, "b.value", 1),
             same_segments(width, "b", "x")
         );
-        self.quotients(hint, body)
+        Series { ahead: series.ahead, ..self.quotients(hint, body) }
     }
 
     /// A series of quotients that keeps its parts.
@@ -328,21 +346,37 @@ impl Compiler<'_> {
             denominator: Source::Own,
             empty: Empty::NULL,
             carried: false,
+            carried_to: None,
+            starts: None,
+            ahead: false,
             scale: None,
             currency: Currency::None,
         }
     }
 
+    /// Every part has a share in every period that has a total, if it is 0.
     fn share(&mut self, hint: &str, series: &Series, question: &Question) -> Series {
-        let (value, total) = ("COALESCE(x.value, 0)", "COALESCE(SUM(x.value) OVER (PARTITION BY x.period), 0)");
+        let width = question.by.len();
+        let name = &series.name;
+        let combinations = if width == 0 {
+            format!("SELECT DISTINCT 1 AS one FROM {name}")
+        } else {
+            format!("SELECT DISTINCT {} FROM {name}", bare_segments(width))
+        };
+        let value = format!("COALESCE({}, 0)", series.value("x", "c"));
         let body = format!(
-            "SELECT x.period{}, {} AS value, {value} AS numerator,\n    {total} AS denominator, x.row_count\n  FROM {} AS x",
-            segments(question.by.len(), "x"),
-            quotient(value, total, 1),
-            series.name
+            "SELECT c.period{}, {} AS value, {value} AS numerator,\n    c.total AS denominator, \
+             COALESCE(x.row_count, 0) AS row_count\n  \
+             FROM (SELECT period, SUM(value) AS total FROM {name} GROUP BY period) AS c\n  \
+             CROSS JOIN ({combinations}) AS k\n  \
+             LEFT JOIN {name} AS x ON x.period = c.period{}\n  WHERE c.total IS NOT NULL",
+            segments(width, "k"),
+            quotient(&value, "c.total", 1),
+            same_segments(width, "x", "k")
         );
-        let shares = self.quotients(hint, body);
-        Series { also_from: series.also_from.clone(), ..shares }
+        let mut also_from = series.also_from.clone();
+        also_from.push(name.clone());
+        Series { also_from, ahead: series.ahead, ..self.quotients(hint, body) }
     }
 
     fn cumulative(&mut self, hint: &str, series: &Series, reset: Reset, question: &Question) -> Series {
@@ -369,6 +403,9 @@ impl Compiler<'_> {
             denominator: Source::Null,
             empty: Empty::ZERO,
             carried: false,
+            carried_to: None,
+            starts: None,
+            ahead: false,
             scale: series.scale,
             currency: series.currency.clone(),
         }
@@ -387,7 +424,7 @@ impl Compiler<'_> {
              THEN CAST(SUM(x.value) OVER {window} AS DOUBLE) / {periods} END AS value, x.row_count\n  FROM {dense} AS x",
             segments(width, "x")
         );
-        self.windowed(hint, series, body)
+        self.windowed(hint, series, periods, body)
     }
 
     /// Least-squares slope: the values weighted by their distance from the middle of the window.
@@ -412,17 +449,22 @@ impl Compiler<'_> {
             terms.join("\n      + "),
             count * (count * count - 1)
         );
-        self.windowed(hint, series, body)
+        self.windowed(hint, series, periods, body)
     }
 
-    fn windowed(&mut self, hint: &str, series: &Series, body: String) -> Series {
+    fn windowed(&mut self, hint: &str, series: &Series, periods: u32, body: String) -> Series {
+        let starts = series.empty.value.then(|| format!("{} + {}", series.first(), i64::from(periods) - 1));
         Series {
             name: self.builder.add(hint, body),
             also_from: Vec::new(),
             numerator: Source::Value,
             denominator: Source::Null,
-            empty: Empty::NULL,
+            // A combination without rows has what a window of empty values has, once there is a whole window.
+            empty: if starts.is_some() { Empty::ZERO } else { Empty::NULL },
             carried: false,
+            carried_to: None,
+            starts,
+            ahead: false,
             scale: None,
             currency: series.currency.clone(),
         }
@@ -527,25 +569,22 @@ impl Compiler<'_> {
         }
         let reached = self.kpi(actual, question)?;
         let width = question.by.len();
-        let value = reached.value("a");
+        let (value, goal) = (reached.value("x1", "k"), target.value("x2", "k"));
         let shown = match show {
-            AttainmentShow::Gap => format!("{value} - x.value"),
-            _ => quotient(&value, "x.value", 1),
+            AttainmentShow::Gap => format!("{value} - {goal}"),
+            _ => quotient(&value, &goal, 1),
         };
         let body = format!(
-            "SELECT x.period{}, {shown} AS value, {value} AS numerator,\n    \
-             CASE WHEN {value} IS NOT NULL THEN x.value END AS denominator,\n    \
-             CASE WHEN {value} IS NOT NULL THEN COALESCE(a.row_count, 0) ELSE 0 END AS row_count\n  FROM {} AS x\n  \
-             LEFT JOIN {} AS a ON a.period = x.period{}",
-            segments(width, "x"),
-            target.name,
-            reached.name,
-            same_segments(width, "a", "x")
+            "SELECT k.period{}, {shown} AS value, {value} AS numerator, {goal} AS denominator,\n    \
+             COALESCE(x1.row_count, 0) AS row_count\n  FROM {}",
+            segments(width, "k"),
+            Self::beside(&[&reached, &target], width)
         );
         let mut series = self.quotients(hint, body);
         if show == AttainmentShow::Gap {
             series.scale = joint_scale(target.scale, reached.scale);
         }
+        series.ahead = true;
         series.currency = reached.currency;
         Ok(series)
     }

@@ -36,6 +36,17 @@ struct Lines {
     currency: Currency,
 }
 
+/// An aggregate as SQL.
+struct Aggregated {
+    sql: String,
+    /// The condition under which a row has something to aggregate.
+    present: Option<String>,
+    /// How many rows went into the value.
+    rows: String,
+    /// Digits after the point of the result.
+    scale: u32,
+}
+
 impl Compiler<'_> {
     /// A measure over periods.
     pub(super) fn measure(&mut self, hint: &str, measure: &Measure, question: &Question) -> Result<Series, QueryError> {
@@ -45,7 +56,7 @@ impl Compiler<'_> {
             aggregate: measure.aggregate,
             of: measure.of.as_deref(),
             filter: measure.filter.as_deref(),
-            range: (question.from, question.to),
+            range: (question.from, if measure.ahead { question.to_asked } else { question.to }),
         };
         let lines = self.lines(&leaf, question)?;
         let empty = match (measure.empty, measure.aggregate) {
@@ -60,6 +71,9 @@ impl Compiler<'_> {
             denominator: Source::Null,
             empty,
             carried: false,
+            carried_to: None,
+            starts: None,
+            ahead: measure.ahead,
             scale: Some(lines.scale),
             currency: lines.currency,
         })
@@ -88,11 +102,11 @@ impl Compiler<'_> {
         let mut series = self.stock(hint, stock, question)?;
         let width = question.by.len();
         let body = format!(
-            "SELECT x.period + 1 AS period{}, x.value, x.row_count\n  FROM {} AS x\n  WHERE x.period < {}",
+            "SELECT x.period + 1 AS period{}, x.value, x.row_count\n  FROM {} AS x",
             segments(width, "x"),
-            series.name,
-            self.last_period(question)
+            series.name
         );
+        series.carried_to = series.carried_to.map(|last| last + 1);
         // The period in which the first row came starts with nothing, and is a period of the series all the same.
         series.also_from = vec![series.name];
         series.name = self.builder.add(&format!("{hint}_at_start"), body);
@@ -119,16 +133,11 @@ impl Compiler<'_> {
             Some(filter) => format!("({filter}) and {was_there}"),
             None => was_there,
         };
-        // What is there is there, whether or not it has an amount.
-        let of = match (stock.aggregate, &stock.of) {
-            (Aggregate::Sum, Some(of)) => Some(format!("coalesce({of}, 0)")),
-            (_, of) => of.clone(),
-        };
         let side = |date| Leaf {
             table: &stock.table,
             date,
             aggregate: stock.aggregate,
-            of: of.as_deref(),
+            of: stock.of.as_deref(),
             filter: Some(&filter),
             range: (None, to),
         };
@@ -146,24 +155,12 @@ impl Compiler<'_> {
                  SELECT x.period{bare}, -x.value, -x.row_count FROM {left_name} AS x) AS x\n  GROUP BY x.period{bare}"
             ),
         );
-        let window = format!("({}ORDER BY c.period ROWS UNBOUNDED PRECEDING)", partition(width, "k", &[]));
-        let value = self.builder.dialect.exact(&format!("SUM(COALESCE(x.value, 0)) OVER {window}"), entered.scale);
-        let firsts = if width == 0 {
-            format!("SELECT MIN(period) AS first_period FROM {changes}")
+        let body = if question.grain == Grain::All {
+            let value = self.builder.dialect.exact("x.value", entered.scale);
+            format!("SELECT x.period{bare}, {value} AS value, x.row_count\n  FROM {changes} AS x")
         } else {
-            let names = bare_segments(width);
-            format!("SELECT {names}, MIN(period) AS first_period FROM {changes} GROUP BY {names}")
+            self.running(&changes, entered.scale, question)
         };
-        let body = format!(
-            "SELECT c.period{}, {value} AS value,\n    \
-             CAST(SUM(COALESCE(x.row_count, 0)) OVER {window} AS BIGINT) AS row_count\n  FROM {} AS c\n  \
-             JOIN ({firsts}) AS k ON c.period >= k.first_period AND c.period <= {}\n  \
-             LEFT JOIN {changes} AS x ON x.period = c.period{}",
-            segments(width, "k"),
-            calendar_name(question.grain),
-            self.last_period(question),
-            same_segments(width, "x", "k")
-        );
         let name = self.builder.add(hint, body);
         Ok(Series {
             name,
@@ -172,9 +169,35 @@ impl Compiler<'_> {
             denominator: Source::Null,
             empty: Empty::ZERO,
             carried: true,
+            carried_to: (question.grain != Grain::All).then(|| self.last_period(question)),
+            starts: None,
+            ahead: false,
             scale: Some(entered.scale),
             currency: entered.currency,
         })
+    }
+
+    /// What changes add up to, for every combination from its first change on.
+    fn running(&self, changes: &str, scale: u32, question: &Question) -> String {
+        let width = question.by.len();
+        let window = format!("({}ORDER BY c.period ROWS UNBOUNDED PRECEDING)", partition(width, "k", &[]));
+        let value = self.builder.dialect.exact(&format!("SUM(COALESCE(x.value, 0)) OVER {window}"), scale);
+        let firsts = if width == 0 {
+            format!("SELECT MIN(period) AS first_period FROM {changes}")
+        } else {
+            let names = bare_segments(width);
+            format!("SELECT {names}, MIN(period) AS first_period FROM {changes} GROUP BY {names}")
+        };
+        format!(
+            "SELECT c.period{}, {value} AS value,\n    \
+             CAST(SUM(COALESCE(x.row_count, 0)) OVER {window} AS BIGINT) AS row_count\n  FROM {} AS c\n  \
+             JOIN ({firsts}) AS k ON c.period >= k.first_period AND c.period <= {}\n  \
+             LEFT JOIN {changes} AS x ON x.period = c.period{}",
+            segments(width, "k"),
+            calendar_name(question.grain),
+            self.last_period(question),
+            same_segments(width, "x", "k")
+        )
     }
 
     /// The lines of a leaf: rows of the range that count, by period and segments.
@@ -184,7 +207,7 @@ impl Compiler<'_> {
         let dialect = self.builder.dialect;
         let of = leaf.of.map(parse::expression).transpose()?;
         let filter = leaf.filter.map(parse::expression).transpose()?;
-        let (aggregate, present, scale) = self.aggregate(leaf, &fact, of.as_ref())?;
+        let Aggregated { sql: aggregate, present, rows, scale } = self.aggregate(leaf, &fact, of.as_ref())?;
         let date = format!("t.{}", dialect.quoted(leaf.date));
         let mut conditions = Vec::new();
         conditions.extend(leaf.range.0.map(|from| format!("{date} >= {}", dialect.date(from))));
@@ -225,7 +248,7 @@ impl Compiler<'_> {
         let group =
             if keys.is_empty() { "HAVING COUNT(*) > 0".to_owned() } else { format!("GROUP BY {}", keys.join(", ")) };
         let body = format!(
-            "SELECT {period} AS period{named}, {aggregate} AS value, COUNT(*) AS row_count\n  \
+            "SELECT {period} AS period{named}, {aggregate} AS value, {rows} AS row_count\n  \
              FROM {} AS t{calendar}\n  WHERE {}\n  {group}",
             leaf.table,
             conditions.join("\n    AND ")
@@ -235,24 +258,18 @@ impl Compiler<'_> {
         Ok(Lines { body, scale, currency })
     }
 
-    /// The aggregate, the condition under which a row has something to aggregate, and the digits of the result.
-    fn aggregate(
-        &mut self,
-        leaf: &Leaf<'_>,
-        fact: &Fact,
-        of: Option<&Expression>,
-    ) -> Result<(String, Option<String>, u32), QueryError> {
+    fn aggregate(&mut self, leaf: &Leaf<'_>, fact: &Fact, of: Option<&Expression>) -> Result<Aggregated, QueryError> {
         let dialect = self.builder.dialect;
         let text = leaf.of.unwrap_or_default();
         let writer = Writer { fact, dialect, text };
         let value = of.map(|of| writer.value(of)).transpose()?;
+        let rows = "COUNT(*)".to_owned();
+        let present = value.as_ref().map(|value| format!("{} IS NOT NULL", value.sql));
         Ok(match (leaf.aggregate, value) {
-            (Aggregate::Count, None) => ("COUNT(*)".to_owned(), None, 0),
-            (Aggregate::Count, Some(value)) => ("COUNT(*)".to_owned(), Some(format!("{} IS NOT NULL", value.sql)), 0),
+            (Aggregate::Count, _) => Aggregated { sql: rows.clone(), present, rows, scale: 0 },
             (Aggregate::Sum, Some(value)) => {
                 let scale = value.scale.ok_or_else(|| not_a_number(text))?;
-                let sum = dialect.exact(&format!("SUM({})", value.sql), scale);
-                (sum, Some(format!("{} IS NOT NULL", value.sql)), scale)
+                Aggregated { sql: dialect.exact(&format!("SUM({})", value.sql), scale), present, rows, scale }
             }
             (Aggregate::CountDistinct, Some(value)) => {
                 let Some(FactKind::Code { domain }) = fact.column(text).map(|column| &column.kind) else {
@@ -263,6 +280,8 @@ impl Compiler<'_> {
                         nearest: Vec::new(),
                     });
                 };
+                // A null key is nobody, but its row keeps the segment in sight.
+                let rows = format!("COUNT({})", value.sql);
                 // An identifier counts only together with its source system.
                 let counted = if domain.starts_with("key-of-") {
                     self.builder.need(leaf.table, "source_system");
@@ -270,14 +289,14 @@ impl Compiler<'_> {
                 } else {
                     value.sql
                 };
-                (format!("COUNT(DISTINCT {counted})"), None, 0)
+                Aggregated { sql: format!("COUNT(DISTINCT {counted})"), present: None, rows, scale: 0 }
             }
             (Aggregate::Median | Aggregate::P90, Some(value)) => {
                 let scale = value.scale.ok_or_else(|| not_a_number(text))? + 1;
                 let place = if leaf.aggregate == Aggregate::Median { "0.5" } else { "0.9" };
                 let quantile =
                     format!("percentile_cont({place}) WITHIN GROUP (ORDER BY CAST({} AS DOUBLE))", value.sql);
-                (dialect.exact(&quantile, scale), Some(format!("{} IS NOT NULL", value.sql)), scale)
+                Aggregated { sql: dialect.exact(&quantile, scale), present, rows, scale }
             }
             (aggregate, None) => {
                 return Err(QueryError::Unsupported {

@@ -82,7 +82,6 @@ impl Engine {
                 "ask for the KPI alone, or for a growth KPI such as revenue_growth_previous",
             ),
             (request.top.is_some(), "--top", "ask for all values, and limit them in the other engine"),
-            (request.interval, "--interval", "ask without --interval"),
             (settings.currency.is_some(), "--currency", "split with --by currency, or ask without --sql"),
         ];
         match refused.iter().find(|(asked, ..)| *asked) {
@@ -104,6 +103,18 @@ impl Compiler<'_> {
             Some(to) => self.builder.calendar.index(question.grain, to - 1),
             // Without any date there are no periods.
             None => i32::MIN + 1,
+        }
+    }
+
+    /// The last period that a column shows, as SQL.
+    fn last_shown(&self, column: &Column<'_>) -> String {
+        let Column { question, series, .. } = column;
+        let last = self.last_period(question);
+        match question.to_asked {
+            _ if question.grain == Grain::All || !series.ahead => last.to_string(),
+            // What lies ahead goes as far as was asked, or as far as there is anything.
+            Some(to) => self.builder.calendar.index(question.grain, to - 1).to_string(),
+            None => format!("GREATEST({last}, {})", series.last()),
         }
     }
 
@@ -170,7 +181,8 @@ impl Compiler<'_> {
             self.builder.cover(grain, 0, 0);
             return;
         }
-        let last = question.to.map(|to| calendar.index(grain, to - 1));
+        let to = if column.series.ahead { question.to_asked.or(question.to) } else { question.to };
+        let last = to.map(|to| calendar.index(grain, to - 1));
         let first = question.from.map(|from| calendar.index(grain, from));
         if let Some((first, last)) = first.or(last).zip(last).filter(|(first, last)| first <= last) {
             self.builder.cover(grain, first, last);
@@ -210,7 +222,7 @@ impl Compiler<'_> {
         let dialect = self.builder.dialect;
         let width = question.by.len();
         let name = &series.name;
-        let last = self.last_period(question);
+        let last = self.last_shown(column);
         let first = match (question.grain, question.from) {
             (Grain::All, _) => "0".to_owned(),
             (grain, Some(from)) => self.builder.calendar.index(grain, from).to_string(),
@@ -236,10 +248,10 @@ impl Compiler<'_> {
             constant(question.grain.name(), "grain"),
             dialect.quoted("period_start"),
             dialect.quoted("period"),
-            number(series.value("x"), "value"),
+            number(series.value("x", "c"), "value"),
             dialect.quoted("unit"),
-            number(series.numerator("x"), "numerator"),
-            number(series.denominator("x"), "denominator"),
+            number(series.numerator("x", "c"), "numerator"),
+            number(series.denominator("x", "c"), "denominator"),
             dialect.quoted("rows"),
             calendar_name(question.grain),
             same_segments(width, "x", "k"),

@@ -22,7 +22,7 @@ pub(super) enum Source {
     Own,
 }
 
-/// What a period without a line has: 0 or null. Where it is 0, no line has a null there.
+/// What a period without a line has: 0 or null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Empty {
     pub value: bool,
@@ -56,6 +56,12 @@ pub(super) struct Series {
     pub denominator: Source,
     pub empty: Empty,
     pub carried: bool,
+    /// The period up to which a stock is known; later ones have what that one has.
+    pub carried_to: Option<i32>,
+    /// As SQL, the first period for which `empty` holds; before it there is nothing at all.
+    pub starts: Option<String>,
+    /// Periods after the as-of day belong to it.
+    pub ahead: bool,
     /// Digits after the point of everything in it; `None` where a quotient made it a float.
     pub scale: Option<u32>,
     pub currency: Currency,
@@ -75,30 +81,49 @@ impl Series {
         }
     }
 
-    /// The value under an alias, with what stands for no line.
-    pub(super) fn value(&self, alias: &str) -> String {
-        or_zero(&format!("{alias}.value"), self.empty.value)
+    /// The last period, as SQL.
+    pub(super) fn last(&self) -> String {
+        format!("(SELECT MAX(period) FROM {})", self.name)
     }
 
-    pub(super) fn numerator(&self, alias: &str) -> String {
+    /// The value of the line `alias`, with what stands for no line in the period of `key`.
+    pub(super) fn value(&self, alias: &str, key: &str) -> String {
+        self.or_zero(alias, key, "value", self.empty.value)
+    }
+
+    pub(super) fn numerator(&self, alias: &str, key: &str) -> String {
         match self.numerator {
             Source::Null => "NULL".to_owned(),
-            Source::Value => self.value(alias),
-            Source::Own => or_zero(&format!("{alias}.numerator"), self.empty.numerator),
+            Source::Value => self.value(alias, key),
+            Source::Own => self.or_zero(alias, key, "numerator", self.empty.numerator),
         }
     }
 
-    pub(super) fn denominator(&self, alias: &str) -> String {
+    pub(super) fn denominator(&self, alias: &str, key: &str) -> String {
         match self.denominator {
             Source::Null => "NULL".to_owned(),
-            Source::Value => self.value(alias),
-            Source::Own => or_zero(&format!("{alias}.denominator"), self.empty.denominator),
+            Source::Value => self.value(alias, key),
+            Source::Own => self.or_zero(alias, key, "denominator", self.empty.denominator),
         }
     }
-}
 
-fn or_zero(column: &str, zero: bool) -> String {
-    if zero { format!("COALESCE({column}, 0)") } else { column.to_owned() }
+    fn or_zero(&self, alias: &str, key: &str, column: &str, zero: bool) -> String {
+        match (&self.starts, zero) {
+            (_, false) => format!("{alias}.{column}"),
+            (None, true) => format!("CASE WHEN {alias}.period IS NULL THEN 0 ELSE {alias}.{column} END"),
+            (Some(starts), true) => format!(
+                "CASE WHEN {alias}.period IS NULL AND {key}.period >= {starts} THEN 0 ELSE {alias}.{column} END"
+            ),
+        }
+    }
+
+    /// The join of the series' lines, under an alias, to the keys of another.
+    pub(super) fn joined(&self, alias: &str, key: &str, width: usize) -> String {
+        // A stock stands as it was in the last period up to which it is known.
+        let period =
+            self.carried_to.map_or_else(|| format!("{key}.period"), |last| format!("LEAST({key}.period, {last})"));
+        format!("LEFT JOIN {} AS {alias} ON {alias}.period = {period}{}", self.name, same_segments(width, alias, key))
+    }
 }
 
 /// Greater of two scales; a float makes a float.

@@ -31,8 +31,8 @@ use crate::facts::store::{self, FactWriter};
 struct Change {
     deal: u128,
     at: i64,
-    /// Settles the order of changes of the same instant.
-    tie: u64,
+    /// Settles the order of changes of the same instant: by identifier, byte by byte.
+    tie: (u128, u64, u64),
     date: i32,
     stage: u32,
     from_stage: u32,
@@ -120,6 +120,18 @@ impl History {
     }
 }
 
+/// The first 24 bytes of an identifier as numbers that order as the text does; a hash tells longer ones apart.
+fn tie(identifier: &str) -> (u128, u64, u64) {
+    let mut head = [0_u8; 24];
+    let bytes = identifier.as_bytes();
+    let length = bytes.len().min(head.len());
+    head[..length].copy_from_slice(&bytes[..length]);
+    let [mut first, mut second] = [0_u128, 0_u128];
+    head[..16].iter().for_each(|byte| first = first << 8 | u128::from(*byte));
+    head[16..].iter().for_each(|byte| second = second << 8 | u128::from(*byte));
+    (first, u64::try_from(second).unwrap_or(u64::MAX), xxh3_64(bytes))
+}
+
 fn read_changes(batch: &RecordBatch, interners: &Interners, changes: &mut Vec<Change>) -> Result<(), QueryError> {
     let sources = interners.domain("source_system").encode(column(batch, "source_system")?)?;
     let stages = interners.domain("stage");
@@ -140,7 +152,7 @@ fn read_changes(batch: &RecordBatch, interners: &Interners, changes: &mut Vec<Ch
         changes.push(Change {
             deal: row_key(sources[row], deals.value(row)),
             at: at.value(row),
-            tie: xxh3_64(ids.value(row).as_bytes()),
+            tie: tie(ids.value(row)),
             date: dates.value(row),
             stage: stage[row],
             from_stage: from_stage[row],
@@ -430,7 +442,7 @@ mod tests {
         Change {
             deal: 0,
             at: i64::from(date),
-            tie: 0,
+            tie: (0, 0, 0),
             date,
             stage,
             from_stage,
