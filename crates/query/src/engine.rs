@@ -201,14 +201,13 @@ impl Engine {
         let mut back = kinds::lookback(&self.catalogue, id, grain)?;
         if grain != Grain::All {
             back = back.max(match request.compare {
-                Some(Base::Previous) => 1,
-                Some(Base::YearAgo) => (calendar.index(grain, 400_000) - calendar.index(grain, 400_000 - 366)).max(1),
+                Some(_) => kinds::ALL_HISTORY,
                 None => 0,
             });
         }
         let mut asked = shown.clone();
         if let (Some(from), true) = (request.from, back > 0) {
-            asked.from = if back > 10_000 {
+            asked.from = if back >= kinds::ALL_HISTORY {
                 None
             } else {
                 Some(calendar.start(grain, calendar.index(grain, from).saturating_sub(back)))

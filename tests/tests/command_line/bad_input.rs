@@ -75,7 +75,7 @@ fn files_that_are_no_exports() {
     ];
     for (path, part) in cases {
         for lake in [&lake, &fresh] {
-            call("ingest").arg(path).lake(lake).is_refused(part);
+            call("ingest").arg(path).lake(lake).refused(part);
         }
         assert!(!fresh.exists(), "{} made a lake", path.display());
         assert!(files(&lake) == before, "{} changed the lake", path.display());
@@ -148,7 +148,7 @@ fn a_column_of_ambiguous_dates() {
     let ambiguous = |number: usize| format!("{:02}/{:02}/2024", number % 12 + 1, number % 5 + 1);
     let path = folder.path().join("ambiguous.csv");
     fs::write(&path, opportunities(500, ambiguous, |_, line| line)).unwrap();
-    let answer = call("ingest").arg(&path).lake(&lake).is_refused("ambiguous.csv");
+    let answer = call("ingest").arg(&path).lake(&lake).refused("ambiguous.csv");
     assert!(answer.err.contains("CloseDate") || answer.err.contains("CreatedDate"), "{answer:?}");
     assert!(answer.hint().contains("--date-order"), "{answer:?}");
     assert!(files(&lake) == before, "the lake changed");
@@ -168,7 +168,7 @@ fn names_that_do_not_exist() {
     let (folder, lake) = prepared();
     let before = files(&lake);
     let suggests = |call: Call, error: &str, name: &str| {
-        let answer = call.lake(&lake).is_refused(error);
+        let answer = call.lake(&lake).refused(error);
         assert!(answer.hint().contains("did you mean") && answer.hint().contains(name), "{answer:?}");
     };
     suggests(call("query reveneu"), "unknown KPI `reveneu`", "revenue");
@@ -177,21 +177,21 @@ fn names_that_do_not_exist() {
     suggests(call("query revenue --by region,prodct"), "unknown segment `prodct`", "product");
     suggests(call("query revenue --where").arg("regoin = 'East'"), "regoin", "region");
     suggests(call("segments manger"), "unknown segment `manger`", "manager");
-    call("kpis reveneu").is_refused("unknown KPI `reveneu`");
-    call("sql").arg("SELECT * FROM dealz").lake(&lake).is_refused("dealz");
-    call("sql").arg("SELEC 1").lake(&lake).is_refused("SQL");
-    call("sources salesfroce").is_refused("salesfroce");
-    call("synth --deals 10 --source sap --out").arg(folder.path().join("sap")).is_refused("sap");
+    call("kpis reveneu").refused("unknown KPI `reveneu`");
+    call("sql").arg("SELECT * FROM dealz").lake(&lake).refused("dealz");
+    call("sql").arg("SELEC 1").lake(&lake).refused("SQL");
+    call("sources salesfroce").refused("salesfroce");
+    call("synth --deals 10 --source sap --out").arg(folder.path().join("sap")).refused("sap");
     suggests(call("ingest --source salesfroce").arg(folder.path().join("exports")), "salesfroce", "salesforce");
     let deals = folder.path().join("exports/Opportunity.csv");
-    call("ingest --source hubspot").arg(deals).lake(&lake).is_refused("nothing could be loaded");
-    call("query revenue --period 2024-Q5").lake(&lake).is_refused("2024-Q5");
-    call("query revenue --grain quater").lake(&lake).is_refused("quater");
-    call("query revenue --where").arg("region =").lake(&lake).is_refused("region =");
-    call("query revenue --from 2025-01-01 --to 2024-01-01").lake(&lake).is_refused("2024-01-01");
-    call("query revenue --lake-version 99").lake(&lake).is_refused("99");
-    call("query revenue --lake-version yesterday").lake(&lake).is_refused("yesterday");
-    call("rejects --batch 99").lake(&lake).is_refused("99");
+    call("ingest --source hubspot").arg(deals).lake(&lake).refused("nothing could be loaded");
+    call("query revenue --period 2024-Q5").lake(&lake).refused("2024-Q5");
+    call("query revenue --grain quater").lake(&lake).refused("quater");
+    call("query revenue --where").arg("region =").lake(&lake).refused("region =");
+    call("query revenue --from 2025-01-01 --to 2024-01-01").lake(&lake).refused("2024-01-01");
+    call("query revenue --lake-version 99").lake(&lake).refused("99");
+    call("query revenue --lake-version yesterday").lake(&lake).refused("yesterday");
+    call("rejects --batch 99").lake(&lake).refused("99");
     assert!(files(&lake) == before, "a question changed the lake");
 }
 
@@ -203,16 +203,16 @@ fn lakes_that_are_none() {
     let held = files(&exports);
     for command in ["query revenue", "tables", "rejects", "segments", "check"] {
         for place in [&exports, &folder.path().join("missing"), &file] {
-            let answer = call(command).lake(place).is_refused("is not a lake");
+            let answer = call(command).lake(place).refused("is not a lake");
             assert!(answer.err.contains(place.to_str().unwrap()), "{answer:?}");
         }
     }
     assert!(!folder.path().join("missing").exists(), "a question made a folder");
-    call("sql").arg("SELECT 1").lake(&exports).is_refused("is not a lake");
-    call("ingest").arg(&exports).lake(&exports).is_refused("is not a lake");
+    call("sql").arg("SELECT 1").lake(&exports).refused("is not a lake");
+    call("ingest").arg(&exports).lake(&exports).refused("is not a lake");
     // No lake can be made below or in the place of a file.
-    call("ingest").arg(&exports).lake(&file).is_refused("truth.json");
-    call("ingest").arg(&exports).lake(&file.join("lake")).is_refused("truth.json");
+    call("ingest").arg(&exports).lake(&file).refused("truth.json");
+    call("ingest").arg(&exports).lake(&file.join("lake")).refused("truth.json");
     assert!(files(&exports) == held, "the folder that is no lake changed");
 }
 
@@ -290,7 +290,7 @@ fn a_batch_is_loaded_as_a_whole_or_not_at_all() {
         let _ = writeln!(text, "company,,revenue,0{month}/02/2024,0{month}/03/2024,5");
     }
     fs::write(night.join("targets.csv"), text).unwrap();
-    call("ingest").arg(&night).lake(&lake).is_refused("targets.csv");
+    call("ingest").arg(&night).lake(&lake).refused("targets.csv");
     assert!(files(&lake) == before, "files of a refused batch stay in the lake");
     assert_eq!(difference(&held, &content(&lake)), "");
     assert_eq!(sequence(&lake), 1);

@@ -37,7 +37,7 @@ fn it_ends_with_a_report_and_runs_again() {
     assert_eq!(difference(&held, &content(&lake)), "");
     assert!(files(path.parent().unwrap()) == reports, "the second run changed the report");
 
-    let refused = call("demo --deals 2001").within(folder.path()).is_refused("holds a demo of 2000 deals");
+    let refused = call("demo --deals 2001").within(folder.path()).refused("holds a demo of 2000 deals");
     assert!(refused.hint().contains("--out"), "{refused:?}");
     assert_eq!(difference(&held, &content(&lake)), "");
 }
@@ -57,6 +57,6 @@ fn its_figures_equal_the_truth_at_any_size() {
 fn a_folder_of_other_things_is_left_alone() {
     let folder = scratch();
     fs::write(folder.path().join("thesis.txt"), "mine").unwrap();
-    call("demo --deals 100 --out").arg(folder.path()).is_refused("holds no demo");
+    call("demo --deals 100 --out").arg(folder.path()).refused("holds no demo");
     assert_eq!(files(folder.path()).len(), 1);
 }

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use tempfile::TempDir;
 
-use super::lake::{content, difference, files};
+use super::lake::files;
 use super::program::{Call, Table, call, canonical, ingest, scratch, synthesise};
 
 const QUERY: &str = "query revenue win_rate deals_won sales_cycle_mean --by region --grain quarter";
@@ -89,7 +89,7 @@ fn pages_and_tables_for_people() {
     let screen = String::from_utf8(written(&lake, folder.path(), "table", &["txt"])).unwrap();
     let html = String::from_utf8(written(&lake, folder.path(), "html", &["html"])).unwrap();
     assert!(html.starts_with("<!DOCTYPE html>") && html.trim_end().ends_with("</html>"));
-    let rate = table.rows.iter().find(|row| row[0] == "win_rate" && row[table.position("value")] != "").unwrap();
+    let rate = table.rows.iter().find(|row| row[0] == "win_rate" && !row[table.position("value")].is_empty()).unwrap();
     let percent = format!("{:.2}%", 100.0 * rate[table.position("value")].parse::<f64>().unwrap());
     for text in [&markdown, &screen, &html] {
         assert!(text.contains("2024-Q3") && text.contains(&percent), "a rate is a percentage for people: {percent}");
@@ -201,7 +201,6 @@ fn lists_of_the_other_commands() {
     }
     assert!(call("completions bash").works().text().contains("dealframe"));
     assert!(call("man").works().text().starts_with(".ie"));
-    assert_eq!(difference(&content(&lake), &content(&lake)), "");
 }
 
 /// A result that cannot be written whole leaves the old file, and nothing else.
@@ -220,18 +219,18 @@ fn a_file_appears_whole_or_not_at_all() {
         shell.args(["-c", script, "sh"]).arg(inner.get_program()).args(inner.get_args());
         Call::of(shell)
     };
-    limited("sql SELECT*FROM/**/deals", &results.join("deals.csv")).is_refused("File too large");
-    limited("sql SELECT*FROM/**/deals", &results.join("deals.parquet")).is_refused("File too large");
+    limited("sql SELECT*FROM/**/deals", &results.join("deals.csv")).refused("File too large");
+    limited("sql SELECT*FROM/**/deals", &results.join("deals.parquet")).refused("File too large");
     let left = files(&results);
     assert_eq!(left.len(), 1, "{:?}", left.keys());
     assert_eq!(left[Path::new("deals.csv")], b"old");
     limited("query deals_won", &results.join("deals.csv")).works();
     assert!(fs::read_to_string(results.join("deals.csv")).unwrap().starts_with("kpi,grain"));
 
-    call(QUERY).lake(&lake).arg("--out").arg(results.join("missing/x.csv")).is_refused("missing");
-    call(QUERY).lake(&lake).words("--format csv --out").arg(&results).is_refused("results");
-    call(QUERY).lake(&lake).arg("--out").arg(results.join("x.pdf")).is_refused("does not say which format");
-    call(QUERY).lake(&lake).words("--format pdf").is_refused("unknown format `pdf`");
+    call(QUERY).lake(&lake).arg("--out").arg(results.join("missing/x.csv")).refused("missing");
+    call(QUERY).lake(&lake).words("--format csv --out").arg(&results).refused("results");
+    call(QUERY).lake(&lake).arg("--out").arg(results.join("x.pdf")).refused("does not say which format");
+    call(QUERY).lake(&lake).words("--format pdf").refused("unknown format `pdf`");
     assert_eq!(files(&results).len(), 1);
 }
 

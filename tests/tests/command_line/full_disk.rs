@@ -110,7 +110,7 @@ fn a_limit_on_the_size_of_files() {
         let mut shell = Command::new("sh");
         let script = "trap '' XFSZ; ulimit -f \"$1\"; shift; exec \"$@\"";
         shell.args(["-c", script, "sh", blocks]).arg(program()).arg("ingest").arg(&large).arg("--lake").arg(&lake);
-        Call::of(shell).is_refused("File too large");
+        Call::of(shell).refused("File too large");
         assert_eq!(sequence(&lake), 1, "{blocks} blocks");
         assert!(figures() == before, "{blocks} blocks: other figures");
     }

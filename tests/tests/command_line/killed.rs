@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use super::lake::{content, copy, difference, files, rows_of_tables, sequence};
+use super::lake::{content, copy, difference, rows, sequence_told};
 use super::program::{call, ingest, scratch, synthesise};
 
 const TIMES: usize = 15;
@@ -21,7 +21,8 @@ struct State {
 }
 
 fn state(lake: &Path) -> State {
-    State { figures: call(FIGURES).lake(lake).works().out, rows: rows_of_tables(lake), sequence: sequence(lake) }
+    let tables = call("tables --format csv").lake(lake).works();
+    State { figures: call(FIGURES).lake(lake).works().out, rows: rows(&tables), sequence: sequence_told(&tables) }
 }
 
 fn start(exports: &Path, lake: &Path) -> Child {
@@ -69,11 +70,12 @@ fn killed_at_fifteen_moments() {
         let again = ingest(&second, &lake);
         assert_eq!(again.err.contains("nothing changed"), index == 1, "killed at {moment:.3}: {}", again.err);
         assert!(state(&lake) == after, "killed at {moment:.3}: the retry is not the undisturbed ingest");
+        // The whole content and a third time, for every third of them: the figures above tell most of it.
         if number % 3 == 0 {
             assert_eq!(difference(&expected, &content(&lake)), "", "killed at {moment:.3}");
+            let third = ingest(&second, &lake);
+            assert!(third.err.contains("nothing changed"), "killed at {moment:.3}: a third time: {}", third.err);
         }
-        let third = ingest(&second, &lake);
-        assert!(third.err.contains("nothing changed"), "killed at {moment:.3}: a third time: {}", third.err);
         std::fs::remove_dir_all(&lake).unwrap();
     }
     assert!(killed >= TIMES / 2, "only {killed} of {TIMES} were still running when they were killed");
@@ -134,5 +136,4 @@ fn two_writers() {
     assert!(first.wait().unwrap().success());
     assert!(refused, "no ingest met the running one");
     assert_eq!(content(&lake)["deals"].rows.len(), 20_050);
-    assert!(!files(&lake).is_empty());
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use dealframe_model::table::TABLES;
 
-use super::program::{Table, call};
+use super::program::{Answer, Table, call};
 
 /// Every row of every table, in the order of its key, with all columns but those that say when and
 /// by which batch it was loaded: what two lakes of the same content have in common.
@@ -28,9 +28,14 @@ pub(super) fn content(lake: &Path) -> BTreeMap<String, Table> {
 
 /// The tables and their rows.
 pub(super) fn rows_of_tables(lake: &Path) -> BTreeMap<String, u64> {
-    let tables = call("tables --format csv").lake(lake).works().table();
-    let (name, rows) = (tables.position("table"), tables.position("rows"));
-    tables.rows.iter().map(|row| (row[name].clone(), row[rows].parse().unwrap())).collect()
+    rows(&call("tables --format csv").lake(lake).works())
+}
+
+/// The rows by table, from an answer of `tables`.
+pub(super) fn rows(answer: &Answer) -> BTreeMap<String, u64> {
+    let tables = answer.table();
+    let (name, count) = (tables.position("table"), tables.position("rows"));
+    tables.rows.iter().map(|row| (row[name].clone(), row[count].parse().unwrap())).collect()
 }
 
 /// Names two contents apart by the first row in which they differ: equal ones give nothing.
@@ -86,7 +91,11 @@ pub(super) fn copy(from: &Path, to: &Path) {
 
 /// Where the lake stands: the number of its last batch.
 pub(super) fn sequence(lake: &Path) -> u64 {
-    let answer = call("tables --format csv").lake(lake).works();
+    sequence_told(&call("tables --format csv").lake(lake).works())
+}
+
+/// The number of the last batch, from what `tables` says.
+pub(super) fn sequence_told(answer: &Answer) -> u64 {
     let after = answer.err.split("last batch ").nth(1).unwrap_or_else(|| panic!("no batch: {}", answer.err));
     after.split_whitespace().next().unwrap().parse().unwrap()
 }

@@ -71,7 +71,7 @@ impl Call {
     }
 
     /// Runs it, and it must be refused with one error that holds the text.
-    pub(super) fn is_refused(self, part: &str) -> Answer {
+    pub(super) fn refused(self, part: &str) -> Answer {
         self.run().refused(part)
     }
 }

@@ -125,6 +125,6 @@ fn several_reports_at_once_and_one_bad_section() {
         .lake(&lake)
         .arg("--out")
         .arg(&out)
-        .is_refused("sektions");
-    call("report").arg(scratch.path().join("none.yaml")).lake(&lake).arg("--out").arg(&out).is_refused("none.yaml");
+        .refused("sektions");
+    call("report").arg(scratch.path().join("none.yaml")).lake(&lake).arg("--out").arg(&out).refused("none.yaml");
 }

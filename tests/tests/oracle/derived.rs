@@ -215,6 +215,8 @@ fn events(facts: &Facts, deal: &Row) -> Vec<State> {
         states.push(present);
         return end(states, deal);
     };
+    // A history may begin before the date of creation, which is then that of an import.
+    let birth = date_of(first).map_or(birth, |first| first.min(birth));
     let closing = matches!(cell(first, "status").as_text(), Some("won" | "lost"));
     let said = |before: &str, after: &str| {
         let before = cell(first, before);
@@ -231,8 +233,7 @@ fn events(facts: &Facts, deal: &Row) -> Vec<State> {
     });
     for change in &changes {
         states.push(State {
-            // What is recorded before the deal was there holds from its first day.
-            day: date_of(change).unwrap_or(birth).max(birth),
+            day: date_of(change).unwrap_or(birth),
             open: !matches!(status(change, "status").as_str(), "won" | "lost"),
             won: status(change, "status") == "won",
             stage: cell(change, "stage"),
@@ -268,14 +269,16 @@ fn deal_history(facts: &Facts) -> (Vec<Row>, Vec<Row>) {
     let (mut stays, mut entries) = (Vec::new(), Vec::new());
     for deal in facts.rows("deals") {
         let events = events(facts, deal);
+        // Nothing stands in the pipeline before it was created.
+        let since_creation = |day: i32| cell(deal, "created_date").as_date().map_or(day, |created| day.max(created));
         for (place, state) in events.iter().enumerate().filter(|(_, state)| state.open) {
-            let until = events.get(place + 1).map(|next| next.day);
+            let until = events.get(place + 1).map(|next| since_creation(next.day));
             let mut row = deal.clone();
             row.insert("stage", state.stage.clone());
             row.insert("amount", state.amount.clone());
             row.insert("probability", state.probability.clone());
             row.insert("expected_close_date", cell(deal, "close_date"));
-            row.insert("valid_from", Value::Date(state.day));
+            row.insert("valid_from", Value::Date(since_creation(state.day)));
             row.insert("valid_until", until.into());
             stays.push(row);
         }

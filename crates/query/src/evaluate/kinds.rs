@@ -295,26 +295,19 @@ pub(crate) fn recurring(movement: Movement) -> Measure {
     }
 }
 
-/// How many periods before the range a definition looks back, and how many it needs of the year's start.
+/// As far back as there is data.
+pub(crate) const ALL_HISTORY: i32 = 100_000;
+
+/// How many periods before the range a definition looks back.
 pub(crate) fn lookback(catalogue: &Catalogue, id: &str, grain: Grain) -> Result<i32, QueryError> {
-    let year = match grain {
-        Grain::Day => 366,
-        Grain::Week => 53,
-        Grain::Month | Grain::FiscalMonth => 12,
-        Grain::Quarter | Grain::FiscalQuarter => 4,
-        Grain::Year | Grain::FiscalYear => 1,
-        Grain::All => 0,
-    };
     let definition = catalogue.get(id)?;
     let own = match &definition.compute {
         Compute::Derived(Derived { operation, .. }) => match operation {
-            Operation::Cumulative { reset: Reset::Never } => 100_000,
-            _ if grain == Grain::All => 0,
-            Operation::Growth { base: Base::Previous } => 1,
-            Operation::Growth { base: Base::YearAgo } | Operation::SeasonalIndex => year,
-            Operation::Cumulative { .. } => year,
-            Operation::MovingAverage { periods } | Operation::Trend { periods } => i32::try_from(*periods).unwrap_or(0),
             Operation::Share { .. } | Operation::By { .. } => 0,
+            Operation::Cumulative { reset: Reset::Never } => ALL_HISTORY,
+            _ if grain == Grain::All => 0,
+            // Where the data begins decides whether a neighbour is 0 or nothing, so a range must not hide it.
+            _ => ALL_HISTORY,
         },
         Compute::Retention { .. } if grain != Grain::All => 1,
         _ => 0,

@@ -149,7 +149,7 @@ impl Compiler<'_> {
             rows.push(format!("COALESCE({alias}.row_count, 0)"));
         }
         let sum = values.join(" ").trim().to_owned();
-        let can_be_null = all.iter().all(|series| !series.empty.value);
+        let can_be_null = !all.iter().any(|series| series.empty.value && series.starts.is_none());
         let sum = match scale {
             Some(scale) => self.builder.dialect.exact(&sum, scale),
             None => format!("CAST({sum} AS DOUBLE)"),
@@ -174,7 +174,7 @@ impl Compiler<'_> {
             also_from: firsts(&all),
             numerator: Source::Value,
             denominator: Source::Null,
-            empty: if can_be_null { Empty::NULL } else { Empty::ZERO },
+            empty: if all.iter().any(|series| series.empty.value) { Empty::ZERO } else { Empty::NULL },
             carried: all.iter().all(|series| series.carried),
             carried_to: all
                 .iter()
