@@ -10,3 +10,4 @@
 mod command_line;
 mod generated;
 mod oracle;
+mod sql_engines;

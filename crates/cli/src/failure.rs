@@ -69,6 +69,12 @@ fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
         let cause = cause.to_string();
+        // Some libraries append their own stack when RUST_BACKTRACE is set; people want the fact.
+        let cause = ["\nstack backtrace", "\nBacktrace", "\n   0:"]
+            .iter()
+            .fold(cause.as_str(), |text, mark| text.split(mark).next().unwrap_or(text))
+            .trim_end()
+            .to_owned();
         if text.is_empty() {
             text = cause;
         } else if !text.contains(&cause) {

@@ -85,7 +85,8 @@ impl LakeError {
             ),
             Self::MissingKey { .. } => Some("map a column to the key, or reject the row before it is loaded".into()),
             Self::Conflict { .. } => Some("another program wrote to the table; run the ingest again".into()),
-            Self::Damaged { .. } => Some("restore the lake from a backup, or ingest the exports again".into()),
+            Self::Damaged { .. } => Some(RESTORE.into()),
+            _ if self.is_unreadable() => Some(RESTORE.into()),
             _ => self.io_kind().and_then(storage_hint).map(Into::into),
         }
     }
@@ -106,8 +107,19 @@ impl LakeError {
             | Self::DecimalTooLarge { .. }
             | Self::AlreadyApplied { .. }
             | Self::Damaged { .. } => true,
+            _ if self.is_unreadable() => true,
             _ => self.io_kind().and_then(storage_hint).is_some(),
         }
+    }
+
+    /// A log or a data file that says what it cannot say: somebody else wrote there, or the disk lost something.
+    fn is_unreadable(&self) -> bool {
+        let (action, source) = match self {
+            Self::Log { action, source, .. } | Self::Parquet { action, source, .. } => (action, source),
+            _ => return false,
+        };
+        let reads = ["open", "read", "list"].iter().any(|verb| action.starts_with(verb));
+        reads && self.io_kind().is_none_or(|kind| kind == io::ErrorKind::NotFound) && !source.to_string().is_empty()
     }
 
     /// Wraps an error of the caller, for row iterators and change listeners.
@@ -164,6 +176,9 @@ fn kind_from_text(text: &str) -> Option<io::ErrorKind> {
     .into_iter()
     .find_map(|(part, kind)| text.contains(part).then_some(kind))
 }
+
+/// What helps when a file of the lake is not what it was.
+const RESTORE: &str = "restore the lake from a backup, or ingest the exports again into a new folder";
 
 /// What the user can do about the operating system's verdict; `None` where it points to a fault of ours.
 fn storage_hint(kind: io::ErrorKind) -> Option<&'static str> {

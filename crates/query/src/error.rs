@@ -85,7 +85,12 @@ impl QueryError {
             Self::Memory { .. } => Some("raise --memory-limit, or ask for fewer segments".to_owned()),
             Self::Sql { .. } => Some("`dealframe tables` lists the tables; their columns are in datasets/README.md".to_owned()),
             Self::Lake(error) => error.hint(),
-            Self::TooLarge { .. } | Self::Io { .. } | Self::File { .. } | Self::Engine { .. } => None,
+            Self::File { .. } | Self::Io { .. } => Some(
+                "a file cannot be read or written: check the disk and its permissions; where a file of the lake is missing or \
+                 damaged, restore the lake from a backup or ingest the exports again into a new folder"
+                    .to_owned(),
+            ),
+            Self::TooLarge { .. } | Self::Engine { .. } => None,
         }
     }
 

@@ -10,6 +10,7 @@ use dealframe_query::{Catalogue, Engine};
 
 use super::derived::{Facts, facts};
 use super::evaluate::{Answer, Combination, Question, Window, tables};
+use super::generate::everything_there_is;
 use super::segments;
 use super::value::Fraction;
 use super::world::World;
@@ -92,15 +93,16 @@ pub fn cells(frame: &Frame) -> Cells {
     cells
 }
 
-/// The windows of a request, in order.
-pub fn windows(question: &Question, grain: Grain, from: i32, to: i32) -> Vec<Window> {
-    let calendar = Calendar::default();
-    (calendar.index(grain, from)..=calendar.index(grain, to - 1))
-        .map(|index| {
-            let window = question.window(grain, index);
-            Window { first: window.first.max(from), last: window.last.min(to - 1), ..window }
-        })
-        .collect()
+/// The windows of a range, in order; without one, those in which anything can have happened.
+fn windows(question: &Question, grain: Grain, range: Option<(i32, i32)>) -> Vec<Window> {
+    let (first, end) = range.unwrap_or_else(everything_there_is);
+    let calendar = question.calendar;
+    let cut = |index: i32| {
+        let window = question.window(grain, index);
+        let Some((from, to)) = range else { return window };
+        Window { first: window.first.max(from), last: window.last.min(to - 1), ..window }
+    };
+    (calendar.index(grain, first)..=calendar.index(grain, end - 1)).map(cut).collect()
 }
 
 /// What is asked of both sides.
@@ -110,13 +112,14 @@ pub struct Ask {
     pub by: Vec<&'static str>,
     pub filters: Vec<&'static str>,
     pub grains: Vec<Grain>,
-    pub from: i32,
-    pub to: i32,
+    /// First day, and first day after the range; the whole of the data where there is none.
+    pub range: Option<(i32, i32)>,
 }
 
 impl Ask {
-    pub fn new(kpi: &str, by: &[&'static str], (from, to): (i32, i32)) -> Self {
-        Self { kpi: kpi.to_owned(), by: by.to_vec(), filters: Vec::new(), grains: GRAINS.to_vec(), from, to }
+    pub fn new(kpi: &str, by: &[&'static str], range: (i32, i32)) -> Self {
+        let (by, grains) = (by.to_vec(), GRAINS.to_vec());
+        Self { kpi: kpi.to_owned(), by, filters: Vec::new(), grains, range: Some(range) }
     }
 
     pub fn request(&self) -> Request {
@@ -125,8 +128,8 @@ impl Ask {
             kpis: vec![self.kpi.clone()],
             by: owned(&self.by),
             grains: self.grains.clone(),
-            from: Some(self.from),
-            to: Some(self.to),
+            from: self.range.map(|(from, _)| from),
+            to: self.range.map(|(_, to)| to),
             filters: owned(&self.filters),
             ..Request::default()
         }
@@ -150,13 +153,13 @@ fn differences(case: &Case, definitions: &BTreeMap<String, Definition>, ask: &As
     let definition = &definitions[&ask.kpi];
     let shown = shown_segments(definition, &ask.by);
     let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
-    let question = Question::new(&case.facts, definitions, &shown, &ask.filters);
+    let question = Question::new(&case.facts, definitions, case.calendar, &shown, &ask.filters);
     let strict = shows_parts_of_null(definition);
     let found = cells(frame);
     let every = question.combinations(&ask.kpi);
     let (mut differences, mut visited) = (Vec::new(), BTreeSet::new());
     for grain in &ask.grains {
-        for window in windows(&question, *grain, ask.from, ask.to) {
+        for window in windows(&question, *grain, ask.range) {
             if window.first > case.facts.as_of && !question.looks_ahead(&ask.kpi) {
                 // What has not begun has no lines.
                 continue;
@@ -210,24 +213,26 @@ pub fn show(answer: &Answer) -> String {
 pub struct Case {
     pub facts: Facts,
     pub engine: Engine,
+    pub calendar: Calendar,
     folder: tempfile::TempDir,
 }
 
 impl Case {
     pub fn new(world: &World) -> Self {
-        Self::in_parts(world, 1)
+        Self::with(world, 1, Settings::default())
     }
 
-    pub fn in_parts(world: &World, parts: usize) -> Self {
+    /// A company whose rows arrive in pieces, looked at under settings of its own.
+    pub fn with(world: &World, pieces: usize, settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let lake = folder.path().join("lake");
-        world.write(&lake, parts);
-        Self { facts: facts(world), engine: Engine::open(&lake, Settings::default()).unwrap(), folder }
+        world.write(&lake, pieces);
+        let calendar = settings.calendar;
+        Self { facts: facts(world), engine: Engine::open(&lake, settings).unwrap(), calendar, folder }
     }
 
-    /// An engine that sees the company as of an earlier day.
-    pub fn engine_as_of(&self, day: i32) -> Engine {
-        let settings = Settings { as_of: Some(day), ..Settings::default() };
+    /// Another look at the same company.
+    pub fn engine_under(&self, settings: Settings) -> Engine {
         Engine::open(&self.folder.path().join("lake"), settings).unwrap()
     }
 }

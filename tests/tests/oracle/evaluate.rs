@@ -82,11 +82,17 @@ struct Total {
 }
 
 impl<'a> Question<'a> {
-    pub fn new(facts: &'a Facts, definitions: &'a BTreeMap<String, Definition>, by: &[&str], filters: &[&str]) -> Self {
+    pub fn new(
+        facts: &'a Facts,
+        definitions: &'a BTreeMap<String, Definition>,
+        calendar: Calendar,
+        by: &[&str],
+        filters: &[&str],
+    ) -> Self {
         Self {
             facts,
             definitions,
-            calendar: Calendar::default(),
+            calendar,
             by: by.iter().map(|name| (*name).to_owned()).collect(),
             filters: filters.iter().map(|text| expression::parse(text)).collect(),
             prepared: RefCell::default(),
@@ -189,6 +195,10 @@ impl<'a> Question<'a> {
             At::Start if window.first == i32::MIN => i32::MIN,
             At::Start => (window.first - 1).min(self.facts.as_of),
         };
+        if window.first > self.facts.as_of {
+            // Nobody knows what will stand there.
+            return Total { value: None, rows: 0 };
+        }
         let candidates = self.candidates(stock_leaf(stock));
         let values: Vec<&Value> = candidates
             .iter()

@@ -18,6 +18,11 @@ const FIRST_DAY: &str = "2022-10-03";
 /// The running day lies inside a month and a quarter, so that both are incomplete.
 pub const AS_OF: &str = "2024-05-20";
 
+/// A range that holds every date of every company.
+pub fn everything_there_is() -> (i32, i32) {
+    (day("2022-07-01"), day("2025-01-01"))
+}
+
 /// The days that questions are about: six quarters, of which the last still runs.
 pub fn asked() -> (i32, i32) {
     (day("2023-01-01"), day("2024-06-01"))

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use dealframe_model::calendar::Grain;
-use dealframe_model::kpi::{Aggregate, Compute, Definition, Part, Unit};
-use dealframe_query::request::Request;
+use dealframe_model::kpi::{Aggregate, Base, Compute, Definition, Part, Unit};
+use dealframe_query::request::{Request, Settings};
 
 use super::compare::{Ask, Case, Cells, cells, definitions, suitable_segments};
 use super::evaluate::Combination;
@@ -112,7 +112,7 @@ fn the_order_and_the_pieces_in_which_rows_arrive_do_not_matter() {
     }
     let requests = everything();
     let expected = Case::new(&world).engine.run(&requests).unwrap();
-    let found = Case::in_parts(&other, 3).engine.run(&requests).unwrap();
+    let found = Case::with(&other, 3, Settings::default()).engine.run(&requests).unwrap();
     for ((request, expected), found) in requests.iter().zip(&expected).zip(&found) {
         assert_eq!(cells(expected), cells(found), "{:?} by {:?}", request.kpis, request.by);
         assert_eq!(expected, found, "not in the same order: {:?} by {:?}", request.kpis, request.by);
@@ -211,4 +211,36 @@ fn the_number_of_threads_does_not_matter() {
         .collect();
     assert!(frames[0].len() > 1_000_000, "the frames are too small to show anything");
     assert!(frames.iter().all(|other| *other == frames[0]), "frames differ with the number of threads");
+}
+
+#[test]
+fn a_comparison_shows_what_the_earlier_period_shows_itself() {
+    let case = Case::new(&rich_world(27));
+    let calendar = case.calendar;
+    let (from, to) = asked();
+    let mut compared = 0;
+    for base in [Base::Previous, Base::YearAgo] {
+        for kpi in ["revenue", "win_rate", "open_pipeline_value", "sales_cycle_median", "cac", "revenue_per_rep"] {
+            let grains = vec![Grain::Month];
+            let plain = Ask { grains, ..Ask::new(kpi, &["region"], (super::world::day("2021-12-01"), to)) }.request();
+            let request = Request { from: Some(from), compare: Some(base), ..plain.clone() };
+            let answers = case.engine.run(&[plain, request]).unwrap();
+            let values = cells(&answers[0]);
+            for row in &answers[1].rows {
+                let period = &answers[1].periods[row.period as usize];
+                let index = calendar.index(Grain::Month, period.start.unwrap());
+                let earlier = if base == Base::Previous { index - 1 } else { index - 12 };
+                let region = answers[1].label(row, 0).map(str::to_owned);
+                let key = ("month".to_owned(), calendar.label(Grain::Month, earlier), vec![region]);
+                // Before the first data there is nothing to compare with, rather than a 0.
+                if row.base.is_none() && period.start.unwrap() < super::world::day("2023-11-01") {
+                    assert!(values[&key].value.is_none_or(Fraction::is_zero), "{kpi} {key:?}");
+                    continue;
+                }
+                assert_eq!(row.base.map(Fraction::of), values[&key].value, "{kpi} {key:?}");
+                compared += usize::from(row.base.is_some());
+            }
+        }
+    }
+    assert!(compared > 100, "only {compared} comparisons");
 }

@@ -9,6 +9,7 @@
 
 mod compare;
 mod derived;
+mod dialect;
 mod evaluate;
 mod expression;
 mod fixed;
