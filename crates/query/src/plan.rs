@@ -93,13 +93,16 @@ pub(crate) struct Plan {
     pub places: HashMap<Ask, (usize, usize)>,
 }
 
+/// Node, grain and kept dimensions.
+type WaysKey = (usize, Grain, Vec<String>);
+
 /// The cubes of a plan.
 pub(crate) struct Cubes {
     pub cubes: Vec<Arc<Cube>>,
     pub reports: Vec<NodeReport>,
     places: HashMap<Ask, (usize, usize)>,
     /// Ways that were found before, by node, grain and kept dimensions.
-    ways: Mutex<HashMap<(usize, Grain, Vec<String>), Arc<Ways>>>,
+    ways: Mutex<HashMap<WaysKey, Arc<Ways>>>,
 }
 
 impl Cubes {
