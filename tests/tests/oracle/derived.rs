@@ -355,7 +355,10 @@ fn unbroken(mut spans: Vec<(i32, Option<i32>)>) -> Vec<(i32, Option<i32>)> {
     windows
 }
 
-fn window_rows(facts: &Facts, spans: BTreeMap<(String, String), Vec<(i32, Option<i32>)>>) -> Vec<Row> {
+/// From and until, by account and source.
+type Spans = BTreeMap<(String, String), Vec<(i32, Option<i32>)>>;
+
+fn window_rows(facts: &Facts, spans: Spans) -> Vec<Row> {
     let mut rows = Vec::new();
     for ((account, source), spans) in spans {
         for (from, until) in unbroken(spans) {
