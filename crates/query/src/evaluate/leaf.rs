@@ -79,6 +79,18 @@ impl Walk<'_> {
             .map(|((period, combination), point)| ((period + 1, combination), point))
             .collect();
         series.span = series.span.map(|(first, last)| (first, last + 1));
+        // A range that starts within a period cuts it: its start is the evening before the range.
+        if let Some(from) = question.from {
+            let period = self.calendar.index(question.grain, from);
+            if self.calendar.start(question.grain, period) < from {
+                let whole = Question { grain: Grain::All, ..question.clone() };
+                let before = self.stock_until(stock, &whole, Some(from))?;
+                series.points.retain(|(at, _), _| *at != period);
+                series
+                    .points
+                    .extend(before.points.into_iter().map(|((_, combination), point)| ((period, combination), point)));
+            }
+        }
         Ok(series)
     }
 
