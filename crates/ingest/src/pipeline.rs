@@ -172,8 +172,10 @@ impl Shared<'_> {
                 }
                 Ok(None) => {
                     state.file += 1;
-                    if let Some(next) = self.files.get(state.file) {
-                        state.cursor = start_of(next);
+                    match self.files.get(state.file) {
+                        Some(next) => state.cursor = start_of(next),
+                        // Told once: workers that woke each other up over and over would cost a core.
+                        None => self.changed.notify_all(),
                     }
                 }
                 Err(source) => {
@@ -183,7 +185,6 @@ impl Shared<'_> {
                 }
             }
         }
-        self.changed.notify_all();
         None
     }
 }

@@ -214,7 +214,8 @@ pub struct Case {
     pub facts: Facts,
     pub engine: Engine,
     pub calendar: Calendar,
-    folder: tempfile::TempDir,
+    /// Removed with the case.
+    _folder: tempfile::TempDir,
 }
 
 impl Case {
@@ -228,11 +229,6 @@ impl Case {
         let lake = folder.path().join("lake");
         world.write(&lake, pieces);
         let calendar = settings.calendar;
-        Self { facts: facts(world), engine: Engine::open(&lake, settings).unwrap(), calendar, folder }
-    }
-
-    /// Another look at the same company.
-    pub fn engine_under(&self, settings: Settings) -> Engine {
-        Engine::open(&self.folder.path().join("lake"), settings).unwrap()
+        Self { facts: facts(world), engine: Engine::open(&lake, settings).unwrap(), calendar, _folder: folder }
     }
 }
