@@ -193,6 +193,10 @@ impl<'a> Question<'a> {
         let day = match at {
             At::End => window.last.min(self.facts.as_of),
             At::Start if window.first == i32::MIN => i32::MIN,
+            // A range that cuts a period does not move the period's start: the stock is that of the calendar.
+            At::Start if window.grain != Grain::All => {
+                (self.calendar.start(window.grain, window.index) - 1).min(self.facts.as_of)
+            }
             At::Start => (window.first - 1).min(self.facts.as_of),
         };
         if window.first > self.facts.as_of {

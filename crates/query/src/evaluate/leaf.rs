@@ -79,18 +79,6 @@ impl Walk<'_> {
             .map(|((period, combination), point)| ((period + 1, combination), point))
             .collect();
         series.span = series.span.map(|(first, last)| (first, last + 1));
-        // A range that starts within a period cuts it: its start is the evening before the range.
-        if let Some(from) = question.from {
-            let period = self.calendar.index(question.grain, from);
-            if self.calendar.start(question.grain, period) < from {
-                let whole = Question { grain: Grain::All, ..question.clone() };
-                let before = self.stock_until(stock, &whole, Some(from))?;
-                series.points.retain(|(at, _), _| *at != period);
-                series
-                    .points
-                    .extend(before.points.into_iter().map(|((_, combination), point)| ((period, combination), point)));
-            }
-        }
         Ok(series)
     }
 
@@ -324,7 +312,7 @@ impl Walk<'_> {
                     let mut distinct: Vec<i64> =
                         cells.iter().map(|(apart, ..)| *apart).filter(|apart| *apart != 0).collect();
                     distinct.dedup();
-                    Some(distinct.len() as i128)
+                    (!distinct.is_empty()).then_some(distinct.len() as i128)
                 }
                 Aggregate::Median => quantile(&cells, rows, 5),
                 _ => quantile(&cells, rows, 9),
