@@ -131,7 +131,7 @@ impl Walk<'_> {
             Operation::By { .. } | Operation::Share { .. } => base,
             Operation::Growth { base: against } => {
                 let dense = dense(&base, last, question.grain);
-                growth(&dense, *against, question.grain, &calendar)
+                growth(&dense, *against, question.grain)
             }
             Operation::Cumulative { reset } => {
                 cumulative(&dense(&base, last, question.grain), *reset, question.grain, &calendar)
@@ -215,27 +215,7 @@ impl Walk<'_> {
         show: AttainmentShow,
         question: &Question,
     ) -> Result<Series, QueryError> {
-        // Targets of one scope only: those of the segment asked for, else those of the company.
-        let scope = match question.by.first().map(String::as_str) {
-            None => "company",
-            Some(name @ ("region" | "team" | "owner")) if question.by.len() == 1 => name,
-            Some(_) => {
-                return Err(QueryError::Unsupported {
-                    kpi: format!("{actual} against target"),
-                    reason: format!("there are no targets by {}", question.by.join(", ")),
-                    hint: "ask without segments, or --by region, team or owner".to_owned(),
-                });
-            }
-        };
-        let measure = Measure {
-            table: "targets".to_owned(),
-            date: "period_start".to_owned(),
-            aggregate: Aggregate::Sum,
-            of: Some("target_value".to_owned()),
-            filter: Some(format!("metric = '{metric}' and scope = '{scope}'")),
-            empty: Empty::Null,
-            ahead: true,
-        };
+        let measure = target_measure(metric, actual, question)?;
         let target = self.measure(&measure, question)?;
         if show == AttainmentShow::Target {
             return Ok(target);
@@ -272,6 +252,32 @@ impl Walk<'_> {
             ..no_values(Point::NULL, false)
         })
     }
+}
+
+/// The measure behind the targets of a metric, for every engine.
+///
+/// Targets of one scope only: those of the segment asked for, else those of the company.
+pub(crate) fn target_measure(metric: &str, actual: &str, question: &Question) -> Result<Measure, QueryError> {
+    let scope = match question.by.first().map(String::as_str) {
+        None => "company",
+        Some(name @ ("region" | "team" | "owner")) if question.by.len() == 1 => name,
+        Some(_) => {
+            return Err(QueryError::Unsupported {
+                kpi: format!("{actual} against target"),
+                reason: format!("there are no targets by {}", question.by.join(", ")),
+                hint: "ask without segments, or --by region, team or owner".to_owned(),
+            });
+        }
+    };
+    Ok(Measure {
+        table: "targets".to_owned(),
+        date: "period_start".to_owned(),
+        aggregate: Aggregate::Sum,
+        of: Some("target_value".to_owned()),
+        filter: Some(format!("metric = '{metric}' and scope = '{scope}'")),
+        empty: Empty::Null,
+        ahead: true,
+    })
 }
 
 /// The measure behind a movement of recurring revenue.
@@ -420,8 +426,7 @@ fn dense(series: &Series, last: Option<i32>, grain: Grain) -> Series {
     Series { points, span: Some((first, end)), ..series.clone() }
 }
 
-fn growth(series: &Series, against: Base, grain: Grain, calendar: &Calendar) -> Series {
-    let _ = calendar;
+fn growth(series: &Series, against: Base, grain: Grain) -> Series {
     let at = |(period, combination): Key, point: &Point| -> Point {
         let base = match against {
             Base::Previous if grain != Grain::All => Some(period - 1),

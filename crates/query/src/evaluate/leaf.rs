@@ -83,13 +83,7 @@ impl Walk<'_> {
     }
 
     fn stock_until(&mut self, stock: &Stock, question: &Question, to: Option<i32>) -> Result<Series, QueryError> {
-        // A row that ended before it started, or never started, was never there.
-        let (from, until) = (&stock.from, &stock.until);
-        let was_there = format!("{from} is not null and ({until} is null or {until} >= {from})");
-        let filter = match &stock.filter {
-            Some(filter) => format!("({filter}) and {was_there}"),
-            None => was_there,
-        };
+        let filter = was_there(stock)?;
         let side = |date| Leaf {
             table: &stock.table,
             date,
@@ -97,13 +91,6 @@ impl Walk<'_> {
             of: stock.of.as_deref(),
             filter: Some(&filter),
         };
-        if stock.aggregate != Aggregate::Count && stock.aggregate != Aggregate::Sum {
-            return Err(QueryError::Unsupported {
-                kpi: stock.table.clone(),
-                reason: "a stock is a count or a sum".to_owned(),
-                hint: "use aggregate: count or aggregate: sum".to_owned(),
-            });
-        }
         let entered = self.cells(&side(stock.from.as_str()), question, (None, to))?;
         let left = self.cells(&side(stock.until.as_str()), question, (None, to))?;
         let mut changes: HashMap<u32, Vec<(i32, i128, i64)>> = HashMap::new();
@@ -367,6 +354,24 @@ impl Walk<'_> {
             }),
         }
     }
+}
+
+/// The filter of both sides of a stock, for every engine: a row that ended before it started, or never
+/// started, was never there.
+pub(crate) fn was_there(stock: &Stock) -> Result<String, QueryError> {
+    if stock.aggregate != Aggregate::Count && stock.aggregate != Aggregate::Sum {
+        return Err(QueryError::Unsupported {
+            kpi: stock.table.clone(),
+            reason: "a stock is a count or a sum".to_owned(),
+            hint: "use aggregate: count or aggregate: sum".to_owned(),
+        });
+    }
+    let (from, until) = (&stock.from, &stock.until);
+    let was_there = format!("{from} is not null and ({until} is null or {until} >= {from})");
+    Ok(match &stock.filter {
+        Some(filter) => format!("({filter}) and {was_there}"),
+        None => was_there,
+    })
 }
 
 /// How a leaf treats currencies.

@@ -15,7 +15,7 @@ use super::series::{
 };
 use crate::error::QueryError;
 use crate::evaluate::Question;
-use crate::evaluate::kinds::recurring;
+use crate::evaluate::kinds::{recurring, target_measure};
 use crate::formula::{self, Formula};
 
 impl Compiler<'_> {
@@ -543,26 +543,7 @@ impl Compiler<'_> {
         show: AttainmentShow,
         question: &Question,
     ) -> Result<Series, QueryError> {
-        let scope = match question.by.first().map(String::as_str) {
-            None => "company",
-            Some(name @ ("region" | "team" | "owner")) if question.by.len() == 1 => name,
-            Some(_) => {
-                return Err(QueryError::Unsupported {
-                    kpi: format!("{actual} against target"),
-                    reason: format!("there are no targets by {}", question.by.join(", ")),
-                    hint: "ask without segments, or --by region, team or owner".to_owned(),
-                });
-            }
-        };
-        let measure = Measure {
-            table: "targets".to_owned(),
-            date: "period_start".to_owned(),
-            aggregate: Aggregate::Sum,
-            of: Some("target_value".to_owned()),
-            filter: Some(format!("metric = '{metric}' and scope = '{scope}'")),
-            empty: EmptyRule::Null,
-            ahead: true,
-        };
+        let measure = target_measure(metric, actual, question)?;
         let target = self.measure(&format!("{hint}_target"), &measure, question)?;
         if show == AttainmentShow::Target {
             return Ok(target);

@@ -15,6 +15,7 @@ use super::series::{
 };
 use crate::error::{QueryError, nearest};
 use crate::evaluate::Question;
+use crate::evaluate::leaf::was_there;
 use crate::evaluate::money::is_amount;
 use crate::facts::{Fact, FactKind};
 use crate::parse;
@@ -120,19 +121,8 @@ impl Compiler<'_> {
         question: &Question,
         to: Option<i32>,
     ) -> Result<Series, QueryError> {
-        if stock.aggregate != Aggregate::Count && stock.aggregate != Aggregate::Sum {
-            return Err(QueryError::Unsupported {
-                kpi: stock.table.clone(),
-                reason: "a stock is a count or a sum".to_owned(),
-                hint: "use aggregate: count or aggregate: sum".to_owned(),
-            });
-        }
         let (from, until) = (&stock.from, &stock.until);
-        let was_there = format!("{from} is not null and ({until} is null or {until} >= {from})");
-        let filter = match &stock.filter {
-            Some(filter) => format!("({filter}) and {was_there}"),
-            None => was_there,
-        };
+        let filter = was_there(stock)?;
         let side = |date| Leaf {
             table: &stock.table,
             date,

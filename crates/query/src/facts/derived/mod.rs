@@ -22,7 +22,7 @@ pub(crate) fn table(lake: &Lake, name: &str, anchor: Option<i32>) -> Result<Fact
     match name {
         "deal_states" => deal_history::deal_states(lake, anchor),
         "stage_entries" => deal_history::stage_entries(lake),
-        "purchase_windows" => windows::purchase_windows(lake, anchor),
+        "purchase_windows" => windows::purchase_windows(lake),
         "contract_windows" => windows::contract_windows(lake),
         "mrr_changes" => recurring::mrr_changes(lake),
         _ => Err(QueryError::engine("facts", format!("there is no table `{name}`"))),

@@ -26,8 +26,7 @@ const ACTIVE_DAYS: i32 = 365;
 /// From, until; by account code.
 type Windows = HashMap<u32, Vec<(i32, Option<i32>)>>;
 
-pub(crate) fn purchase_windows(lake: &Lake, anchor: Option<i32>) -> Result<Fact, QueryError> {
-    let _ = anchor;
+pub(crate) fn purchase_windows(lake: &Lake) -> Result<Fact, QueryError> {
     build(lake, "purchase_windows", &["deals", "orders"], &|interners| {
         let mut windows = Windows::default();
         read_live(lake, "deals", &["account_id", "status", "close_date"], interners, &mut |batch, sources| {
