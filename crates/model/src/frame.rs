@@ -122,10 +122,17 @@ pub fn quotient(numerator: Number, denominator: Number) -> Option<Number> {
         numerator.value.checked_mul(decimal::power_of_ten(denominator.scale))?,
         denominator.value.checked_mul(decimal::power_of_ten(numerator.scale))?,
     );
-    let shared = greatest_common_divisor(top.unsigned_abs(), bottom.unsigned_abs());
-    let shared = i128::try_from(shared).ok().filter(|shared| *shared > 0)?;
-    let scaled = (top / shared).checked_mul(decimal::power_of_ten(QUOTIENT_SCALE))?;
-    decimal::divide_rounded(scaled, bottom / shared).map(|value| Number { value, scale: QUOTIENT_SCALE })
+    let unit = decimal::power_of_ten(QUOTIENT_SCALE);
+    let value = match top.checked_mul(unit) {
+        Some(scaled) => decimal::divide_rounded(scaled, bottom)?,
+        // Reducing the fraction costs more than dividing, so it is left to those that need the room.
+        None => {
+            let shared = greatest_common_divisor(top.unsigned_abs(), bottom.unsigned_abs());
+            let shared = i128::try_from(shared).ok().filter(|shared| *shared > 0)?;
+            decimal::divide_rounded((top / shared).checked_mul(unit)?, bottom / shared)?
+        }
+    };
+    Some(Number { value, scale: QUOTIENT_SCALE })
 }
 
 fn greatest_common_divisor(mut left: u128, mut right: u128) -> u128 {

@@ -15,6 +15,7 @@ use polars::prelude::*;
 use crate::compile::{Scope, Value, day_literal};
 use crate::error::QueryError;
 use crate::facts::{Fact, FactKind, month_column};
+use crate::masks::{Share, Split};
 
 /// A sum (with `of`) or a count of rows, under a condition.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -51,6 +52,8 @@ pub(crate) struct NodeSpec {
     pub from: Option<i32>,
     pub to: Option<i32>,
     pub measures: Vec<MeasureSpec>,
+    /// About how many groups there will be.
+    pub groups: f64,
 }
 
 /// The sums of one measure, group by group.
@@ -83,6 +86,10 @@ pub(crate) struct Cube {
 pub(crate) struct NodeReport {
     pub plan: String,
     pub seconds: f64,
+    /// Columns that are part of the key because of conditions on them.
+    pub told_apart: Vec<String>,
+    /// Sums that were computed row by row, for the measures together.
+    pub sums: usize,
 }
 
 /// A packed key: per part its cardinality, least significant first.
@@ -107,7 +114,8 @@ pub(crate) struct Pipeline {
     packings: Vec<Packing>,
     time_low: i64,
     apart_scale: u32,
-    /// Scale of every measure, and whether its sum comes in two halves.
+    split: Split,
+    /// Scale of every sum, and whether it comes in two halves.
     shapes: Vec<(u32, bool)>,
 }
 
@@ -123,13 +131,20 @@ impl NodeSpec {
         rewind_to: Option<i32>,
         calendar: &Calendar,
     ) -> Result<Pipeline, QueryError> {
+        let shared = self.shared_filter();
+        // What every measure asks for is a filter; what tells single values apart is told apart by itself.
+        let split = if shared.is_some() || self.apart != Apart::No {
+            Split::none(&self.measures)
+        } else {
+            Split::new(&self.measures, fact, self.groups, rewind_to.is_some())?
+        };
         let frame = self.scan(fact)?;
         let frame = match self.predicate(fact, rewind_to)? {
             Some(predicate) => frame.filter(predicate),
             None => frame,
         };
         let mut selected = Vec::new();
-        let (key_exprs, packings, time_low) = self.keys(fact, rewind_to, calendar)?;
+        let (key_exprs, packings, time_low) = self.keys(fact, rewind_to, calendar, &split.columns)?;
         let mut grouped: Vec<Expr> = Vec::new();
         for (position, expr) in key_exprs.into_iter().enumerate() {
             let name = format!("key{position}");
@@ -156,15 +171,15 @@ impl NodeSpec {
             _ => {}
         }
         let mut sums = Vec::new();
-        let mut shapes = Vec::with_capacity(self.measures.len());
-        for (position, measure) in self.measures.iter().enumerate() {
+        let mut shapes = Vec::with_capacity(split.sums.len());
+        for (position, measure) in split.sums.iter().enumerate() {
             let shape = self.measure(fact, rewind_to, position, measure, &mut selected, &mut sums)?;
             shapes.push(shape);
         }
         // A selection of no columns would have no rows either.
         let frame = if selected.is_empty() { frame } else { frame.select(selected) };
         let frame = if grouped.is_empty() { frame.select(sums) } else { frame.group_by(grouped).agg(sums) };
-        Ok(Pipeline { frame, packings, time_low, apart_scale, shapes })
+        Ok(Pipeline { frame, packings, time_low, apart_scale, split, shapes })
     }
 
     fn scan(&self, fact: &Fact) -> Result<LazyFrame, QueryError> {
@@ -220,6 +235,7 @@ impl NodeSpec {
         fact: &Fact,
         rewind_to: Option<i32>,
         calendar: &Calendar,
+        told_apart: &[String],
     ) -> Result<(Vec<Expr>, Vec<Packing>, i64), QueryError> {
         let mut parts: Vec<(Expr, i64)> = Vec::new();
         let mut time_low = 0;
@@ -245,7 +261,7 @@ impl NodeSpec {
             };
             parts.push((expr, card));
         }
-        for name in &self.dimensions {
+        for name in self.dimensions.iter().chain(told_apart) {
             let column =
                 fact.column(name).ok_or_else(|| QueryError::engine(&fact.table, format!("no segment `{name}`")))?;
             let FactKind::Code { domain } = &column.kind else {
@@ -385,7 +401,9 @@ impl NodeSpec {
             .collect_with_engine(Engine::Streaming)
             .map_err(|error| QueryError::engine(&place, error))?
             .unwrap_single();
-        let cube = pipeline.read(&frame, self).map_err(|error| QueryError::engine(&place, error))?;
+        report.told_apart.clone_from(&pipeline.split.columns);
+        report.sums = pipeline.split.sums.len();
+        let cube = pipeline.read(&frame, self)?;
         report.seconds = started.elapsed().as_secs_f64();
         Ok((cube, report))
     }
@@ -408,47 +426,62 @@ impl NodeSpec {
 }
 
 impl Pipeline {
-    fn read(&self, frame: &DataFrame, spec: &NodeSpec) -> PolarsResult<Cube> {
+    fn read(&self, frame: &DataFrame, spec: &NodeSpec) -> Result<Cube, QueryError> {
         let groups = frame.height();
-        let integers = |name: &str| -> PolarsResult<Vec<i64>> {
-            let column = frame.column(name)?.cast(&DataType::Int64)?;
-            let values = column.i64()?;
-            Ok(values.iter().map(|value| value.unwrap_or(0)).collect())
+        let integers = |name: &str| -> Result<Vec<i64>, QueryError> {
+            let read = || -> PolarsResult<Vec<i64>> {
+                let column = frame.column(name)?.cast(&DataType::Int64)?;
+                let values = column.i64()?;
+                Ok(values.iter().map(|value| value.unwrap_or(0)).collect())
+            };
+            read().map_err(|error| QueryError::engine(&spec.table, error))
         };
         let has_time = spec.date.is_some() && spec.unit != TimeUnit::None;
-        let width = spec.dimensions.len() + usize::from(has_time);
-        let mut parts: Vec<Vec<i64>> = vec![Vec::with_capacity(groups); width];
+        let width = usize::from(has_time) + spec.dimensions.len() + self.split.columns.len();
+        let mut parts: Vec<Vec<u32>> = vec![Vec::with_capacity(groups); width];
         let mut start = 0;
         for (position, packing) in self.packings.iter().enumerate() {
             let mut slots = vec![0_i64; packing.cards.len()];
             for key in integers(&format!("key{position}"))? {
                 packing.unpack(key, &mut slots);
                 for (offset, value) in slots.iter().enumerate() {
-                    parts[start + offset].push(*value);
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        clippy::cast_sign_loss,
+                        reason = "codes were 32-bit unsigned before packing, units of time count from 0"
+                    )]
+                    parts[start + offset].push(*value as u32);
                 }
             }
             start += packing.cards.len();
         }
-        let mut parts = parts.into_iter();
+        let apart = if spec.apart == Apart::No { Vec::new() } else { self.apart_values(frame)? };
+        let told_apart = parts.split_off(width - self.split.columns.len());
+        // Groups that differ only in what was told apart are one group of the cube.
+        let rows = if told_apart.is_empty() { None } else { Some(number_rows(&parts, &apart, groups)) };
+        let cells = rows.as_ref().map_or(groups, |rows| rows.first.len());
+        let keep = |values: Vec<u32>| match &rows {
+            Some(rows) => rows.first.iter().map(|group| values[*group as usize]).collect(),
+            None => values,
+        };
+        let mut parts = parts.into_iter().map(keep);
         #[expect(clippy::cast_possible_truncation, reason = "dates and their units fit 32 bits")]
         let times = if has_time {
-            parts.next().unwrap_or_default().into_iter().map(|time| (time + self.time_low) as i32).collect()
+            parts.next().unwrap_or_default().into_iter().map(|time| (i64::from(time) + self.time_low) as i32).collect()
         } else {
             Vec::new()
         };
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "codes were 32-bit unsigned before packing"
-        )]
-        let codes = parts.map(|codes| codes.into_iter().map(|code| code as u32).collect()).collect();
-        let apart = if spec.apart == Apart::No { Vec::new() } else { self.apart_values(frame)? };
-        let mut measures = Vec::with_capacity(spec.measures.len());
-        for (position, measure) in spec.measures.iter().enumerate() {
+        let codes = parts.collect();
+        let apart = match &rows {
+            Some(rows) if !apart.is_empty() => rows.first.iter().map(|group| apart[*group as usize]).collect(),
+            _ => apart,
+        };
+        let mut found = Vec::with_capacity(self.split.sums.len());
+        for (position, sum) in self.split.sums.iter().enumerate() {
             let (scale, halves) = self.shapes[position];
             let counts = integers(&format!("count{position}"))?;
-            let is_number = measure.of.is_some() && frame.column(&format!("sum{position}")).is_ok();
-            let sums = if halves {
+            let is_number = sum.of.is_some() && frame.column(&format!("sum{position}")).is_ok();
+            let sums: Vec<i128> = if halves {
                 let (low, high) = (integers(&format!("low{position}"))?, integers(&format!("high{position}"))?);
                 low.iter()
                     .zip(&high)
@@ -459,8 +492,22 @@ impl Pipeline {
             } else {
                 counts.iter().map(|count| i128::from(*count)).collect()
             };
-            measures.push(MeasureData { scale, sums, counts });
+            found.push(MeasureData { scale, sums, counts });
         }
+        let measures = match &rows {
+            // Every sum is then one measure's.
+            None => self.split.shares.iter().map(|share| found[share.sum].clone()).collect(),
+            Some(rows) => {
+                let gather = |share: &Share| {
+                    found[share.sum].gathered(rows, cells, |group| {
+                        (share.codes.iter().zip(&told_apart)).all(|(codes, values)| {
+                            codes.as_ref().is_none_or(|codes| codes.get(values[group] as usize) == Some(&true))
+                        })
+                    })
+                };
+                self.split.shares.iter().map(gather).collect()
+            }
+        };
         Ok(Cube {
             unit: spec.unit,
             dimensions: spec.dimensions.clone(),
@@ -468,19 +515,87 @@ impl Pipeline {
             codes,
             apart,
             apart_scale: self.apart_scale,
-            groups,
+            groups: cells,
             measures,
         })
     }
 
     /// Values that tell rows apart; a null number becomes the smallest integer and is skipped by its count of 0.
-    fn apart_values(&self, frame: &DataFrame) -> PolarsResult<Vec<i64>> {
-        let column = frame.column("apart")?;
-        Ok(column.i64()?.iter().map(|value| value.unwrap_or(i64::MIN)).collect())
+    fn apart_values(&self, frame: &DataFrame) -> Result<Vec<i64>, QueryError> {
+        let values = || -> PolarsResult<Vec<i64>> {
+            Ok(frame.column("apart")?.i64()?.iter().map(|value| value.unwrap_or(i64::MIN)).collect())
+        };
+        values().map_err(|error| QueryError::engine("values told apart", error))
     }
 }
 
-/// Where the groups of a cube go when it is rolled up to one grain and some of its dimensions.
+impl MeasureData {
+    /// Sums along numbered rows, of the groups that `belongs` names.
+    fn gathered(&self, rows: &NumberedRows, cells: usize, belongs: impl Fn(usize) -> bool) -> Self {
+        let (mut sums, mut counts) = (vec![0; cells], vec![0; cells]);
+        for (group, cell) in rows.number.iter().enumerate() {
+            if belongs(group) {
+                sums[*cell as usize] += self.sums[group];
+                counts[*cell as usize] += self.counts[group];
+            }
+        }
+        Self { scale: self.scale, sums, counts }
+    }
+}
+
+/// Rows of several columns, equal ones with the same number.
+struct NumberedRows {
+    /// Number per row.
+    number: Vec<u32>,
+    /// The first row of every number.
+    first: Vec<u32>,
+}
+
+/// Cells of a table of numbers that is worth its room beside so many rows.
+const TABLE_CELLS_PER_ROW: u64 = 8;
+const SMALL_TABLE: u64 = 1 << 20;
+
+/// Numbers the distinct rows of some columns, in the order in which they come.
+fn number_rows(columns: &[Vec<u32>], apart: &[i64], rows: usize) -> NumberedRows {
+    let sizes: Vec<u64> =
+        columns.iter().map(|column| u64::from(column.iter().copied().max().unwrap_or(0)) + 1).collect();
+    let area = sizes.iter().try_fold(1_u64, |area, size| area.checked_mul(*size));
+    let room = (rows as u64).saturating_mul(TABLE_CELLS_PER_ROW).max(SMALL_TABLE);
+    let mut numbered = NumberedRows { number: Vec::with_capacity(rows), first: Vec::new() };
+    #[expect(clippy::cast_possible_truncation, reason = "a cube of four billion groups does not fit into memory")]
+    let next = |numbered: &mut NumberedRows, row: usize| {
+        numbered.first.push(row as u32);
+        (numbered.first.len() - 1) as u32
+    };
+    match area.and_then(|area| usize::try_from(area).ok().filter(|_| area <= room && apart.is_empty())) {
+        Some(area) => {
+            let mut table = vec![u32::MAX; area];
+            for row in 0..rows {
+                let place =
+                    columns.iter().zip(&sizes).fold(0, |place, (column, size)| place * size + u64::from(column[row]));
+                let slot = &mut table[place as usize];
+                if *slot == u32::MAX {
+                    *slot = next(&mut numbered, row);
+                }
+                numbered.number.push(*slot);
+            }
+        }
+        None => {
+            let mut index: HashMap<RowKey, u32> = HashMap::new();
+            for row in 0..rows {
+                let mut key = RowKey { apart: apart.get(row).copied().unwrap_or(0), codes: [0; MAX_PARTS] };
+                for (slot, column) in key.codes.iter_mut().zip(columns) {
+                    *slot = column[row];
+                }
+                let number = *index.entry(key).or_insert_with(|| next(&mut numbered, row));
+                numbered.number.push(number);
+            }
+        }
+    }
+    numbered
+}
+
+/// Where the groups of a cube go when it is rolled up to one grain.
 ///
 /// All measures of a cube go the same ways, so this is found once and used by each of them.
 #[derive(Debug)]
@@ -489,7 +604,7 @@ pub(crate) struct Ways {
     cell_of: Vec<u32>,
     /// Period index per cell.
     pub periods: Vec<i32>,
-    /// Codes per kept dimension and cell.
+    /// Codes per dimension and cell.
     pub codes: Vec<Vec<u32>>,
     /// The value that tells cells apart, if the cube has one.
     pub apart: Vec<i64>,
@@ -506,17 +621,50 @@ pub(crate) struct Rolled {
 }
 
 impl Cube {
-    /// The ways to a coarser grain and fewer dimensions.
-    pub(crate) fn ways(&self, grain: Grain, keep: &[String], calendar: &Calendar) -> Result<Ways, QueryError> {
-        let positions: Vec<usize> = keep
+    /// The same sums by some of the dimensions only, in the order given.
+    pub(crate) fn by(&self, keep: &[String]) -> Result<Self, QueryError> {
+        let columns: Vec<&Vec<u32>> = keep
             .iter()
             .map(|name| {
-                self.dimensions
-                    .iter()
-                    .position(|dimension| dimension == name)
+                let position = self.dimensions.iter().position(|dimension| dimension == name);
+                position
+                    .and_then(|position| self.codes.get(position))
                     .ok_or_else(|| QueryError::engine("roll-up", format!("no dimension `{name}`")))
             })
             .collect::<Result<_, _>>()?;
+        let low = self.times.iter().copied().min().unwrap_or(0);
+        let mut parts: Vec<Vec<u32>> = columns.into_iter().cloned().collect();
+        if !self.times.is_empty() {
+            parts.push(self.times.iter().map(|time| (i64::from(*time) - i64::from(low)) as u32).collect());
+        }
+        let rows = number_rows(&parts, &self.apart, self.groups);
+        let kept = |row: &u32| *row as usize;
+        Ok(Self {
+            unit: self.unit,
+            dimensions: keep.to_vec(),
+            times: if self.times.is_empty() {
+                Vec::new()
+            } else {
+                rows.first.iter().map(|row| self.times[kept(row)]).collect()
+            },
+            codes: (parts.iter().take(keep.len()))
+                .map(|codes| rows.first.iter().map(|row| codes[kept(row)]).collect())
+                .collect(),
+            apart: if self.apart.is_empty() {
+                Vec::new()
+            } else {
+                rows.first.iter().map(|row| self.apart[kept(row)]).collect()
+            },
+            apart_scale: self.apart_scale,
+            groups: rows.first.len(),
+            measures: (self.measures.iter())
+                .map(|measure| measure.gathered(&rows, rows.first.len(), |_| true))
+                .collect(),
+        })
+    }
+
+    /// The ways to a coarser grain.
+    pub(crate) fn ways(&self, grain: Grain, calendar: &Calendar) -> Ways {
         let (low, high) =
             self.times.iter().fold((i32::MAX, i32::MIN), |(low, high), time| (low.min(*time), high.max(*time)));
         let period_of: Vec<i32> = if self.times.is_empty() {
@@ -524,34 +672,26 @@ impl Cube {
         } else {
             (low..=high).map(|unit| calendar.index(grain, calendar.unit_start(self.unit, unit))).collect()
         };
-        let mut index: HashMap<CellKey, u32> = HashMap::new();
-        let mut ways = Ways {
-            cell_of: Vec::with_capacity(self.groups),
-            periods: Vec::new(),
-            codes: vec![Vec::new(); keep.len()],
-            apart: Vec::new(),
-        };
-        for group in 0..self.groups {
-            let period = self.times.get(group).map_or(0, |time| period_of[(time - low) as usize]);
-            let mut key =
-                CellKey { period, apart: self.apart.get(group).copied().unwrap_or(0), codes: [0; MAX_SEGMENTS] };
-            for (slot, position) in key.codes.iter_mut().zip(&positions) {
-                *slot = self.codes[*position][group];
-            }
-            let next = u32::try_from(ways.periods.len()).map_err(|error| QueryError::engine("roll-up", error))?;
-            let cell = *index.entry(key).or_insert_with(|| {
-                ways.periods.push(period);
-                for (target, code) in ways.codes.iter_mut().zip(key.codes) {
-                    target.push(code);
-                }
-                if !self.apart.is_empty() {
-                    ways.apart.push(key.apart);
-                }
-                next
-            });
-            ways.cell_of.push(cell);
+        let first = period_of.iter().copied().min().unwrap_or(0);
+        let mut parts = self.codes.clone();
+        if !self.times.is_empty() {
+            let after_first: Vec<u32> = period_of.iter().map(|period| period.abs_diff(first)).collect();
+            parts.push(self.times.iter().map(|time| after_first[(time - low) as usize]).collect());
         }
-        Ok(ways)
+        let rows = number_rows(&parts, &self.apart, self.groups);
+        let period = |row: &u32| self.times.get(*row as usize).map_or(0, |time| period_of[(time - low) as usize]);
+        Ways {
+            periods: rows.first.iter().map(period).collect(),
+            codes: (self.codes.iter())
+                .map(|codes| rows.first.iter().map(|row| codes[*row as usize]).collect())
+                .collect(),
+            apart: if self.apart.is_empty() {
+                Vec::new()
+            } else {
+                rows.first.iter().map(|row| self.apart[*row as usize]).collect()
+            },
+            cell_of: rows.number,
+        }
     }
 
     /// Sums of one measure along known ways.
@@ -573,10 +713,31 @@ impl Cube {
 
 /// Segments that one question can name.
 pub(crate) const MAX_SEGMENTS: usize = 8;
+/// Segments and time.
+const MAX_PARTS: usize = MAX_SEGMENTS + 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct CellKey {
-    period: i32,
+struct RowKey {
     apart: i64,
-    codes: [u32; MAX_SEGMENTS],
+    codes: [u32; MAX_PARTS],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_numbered_alike_with_and_without_a_table() {
+        // Codes far apart, so that the second form has no table.
+        let near: Vec<Vec<u32>> = vec![vec![0, 1, 0, 2, 1, 0], vec![5, 5, 5, 1, 5, 4]];
+        let far: Vec<Vec<u32>> =
+            near.iter().map(|codes| codes.iter().map(|code| code * 600_000_000).collect()).collect();
+        for columns in [near, far] {
+            let rows = number_rows(&columns, &[], 6);
+            assert_eq!((rows.number, rows.first), (vec![0, 1, 0, 2, 1, 3], vec![0, 1, 3, 5]));
+        }
+        let rows = number_rows(&[], &[7, 7, 8], 3);
+        assert_eq!((rows.number, rows.first), (vec![0, 0, 1], vec![0, 2]));
+        assert_eq!(number_rows(&[], &[], 2).number, vec![0, 0]);
+    }
 }

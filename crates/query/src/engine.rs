@@ -127,6 +127,15 @@ impl Engine {
         {
             let _ = writeln!(text, "\nnode {}: {description}", position + 1);
             let _ = writeln!(text, "  groups: {}   time: {:.1} ms", cube.groups, report.seconds * 1e3);
+            if !report.told_apart.is_empty() {
+                let _ = writeln!(
+                    text,
+                    "  told apart by {} as well: {} sums for {} measures",
+                    report.told_apart.join(", "),
+                    report.sums,
+                    cube.measures.len()
+                );
+            }
             for line in report.plan.lines() {
                 let _ = writeln!(text, "    {line}");
             }
@@ -349,7 +358,7 @@ fn greatest(series: &Series, space: &Space, top: u32) -> HashSet<crate::evaluate
         .map(|((_, combination), point)| {
             // Rates are ranked by their weight: a share of one deal in one is not the top.
             let weight = point.denominator.or(point.value).map_or(f64::MIN, dealframe_model::frame::Number::to_f64);
-            (weight, ranks[*combination as usize], *combination)
+            (weight, ranks[combination as usize], combination)
         })
         .collect();
     all.sort_by(|left, right| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1)));

@@ -18,6 +18,7 @@ pub(crate) mod explain;
 pub(crate) mod facts;
 pub(crate) mod formula;
 pub mod listing;
+pub(crate) mod masks;
 pub(crate) mod parse;
 pub mod period;
 pub(crate) mod plan;

@@ -6,7 +6,7 @@
 //! proportion to the rows. Everything an ask wants is then rolled up from its node's cube.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use dealframe_lake::Lake;
 use dealframe_model::calendar::{Calendar, Grain, TimeUnit};
@@ -93,16 +93,22 @@ pub(crate) struct Plan {
     pub places: HashMap<Ask, (usize, usize)>,
 }
 
-/// Node, grain and kept dimensions.
-type WaysKey = (usize, Grain, Vec<String>);
+/// Node and kept dimensions.
+type RollUpKey = (usize, Vec<String>);
+
+/// A cube by some of its dimensions, with the ways from there to every grain that was asked for.
+struct RollUp {
+    cube: Arc<Cube>,
+    ways: Mutex<HashMap<Grain, Arc<Ways>>>,
+}
 
 /// The cubes of a plan.
 pub(crate) struct Cubes {
     pub cubes: Vec<Arc<Cube>>,
     pub reports: Vec<NodeReport>,
     places: HashMap<Ask, (usize, usize)>,
-    /// Ways that were found before, by node, grain and kept dimensions.
-    ways: Mutex<HashMap<WaysKey, Arc<Ways>>>,
+    /// What was rolled up before; a result by fewer dimensions is small, and all grains start from it.
+    roll_ups: Mutex<HashMap<RollUpKey, Arc<OnceLock<RollUp>>>>,
 }
 
 impl Cubes {
@@ -113,17 +119,23 @@ impl Cubes {
             .get(ask)
             .and_then(|(node, measure)| self.cubes.get(*node).map(|cube| (cube, *node, *measure)))
             .ok_or_else(|| QueryError::engine("plan", format!("`{}` was not planned", ask.measure.text)))?;
-        let key = (node, grain, ask.by.clone());
-        let known = self.ways.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        let ways = match known {
-            Some(ways) => ways,
+        let slot = {
+            let mut known = self.roll_ups.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(known.entry((node, ask.by.clone())).or_default())
+        };
+        let roll_up = match slot.get() {
+            Some(roll_up) => roll_up,
             None => {
-                let ways = Arc::new(cube.ways(grain, &ask.by, calendar)?);
-                self.ways.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&ways));
-                ways
+                let by_less = if cube.dimensions == ask.by { Arc::clone(cube) } else { Arc::new(cube.by(&ask.by)?) };
+                slot.get_or_init(|| RollUp { cube: by_less, ways: Mutex::default() })
             }
         };
-        Ok((cube.roll_up(measure, ways), cube.apart_scale))
+        let ways = {
+            let mut known = roll_up.ways.lock().unwrap_or_else(PoisonError::into_inner);
+            let ways = known.entry(grain).or_insert_with(|| Arc::new(roll_up.cube.ways(grain, calendar)));
+            Arc::clone(ways)
+        };
+        Ok((roll_up.cube.roll_up(measure, ways), cube.apart_scale))
     }
 }
 
@@ -222,7 +234,6 @@ impl Plan {
                     table: first.table.clone(),
                     date: first.date.clone(),
                     unit,
-                    dimensions,
                     apart: first.apart.clone(),
                     apart_expression: first.apart_expression.clone(),
                     filter: first.filter.clone(),
@@ -230,6 +241,8 @@ impl Plan {
                     from: first.from,
                     to: first.to,
                     measures: Vec::new(),
+                    groups: estimate(&fact, first.date.as_deref(), unit, &dimensions),
+                    dimensions,
                 },
                 wanted: Vec::new(),
             });
@@ -289,6 +302,6 @@ impl Plan {
             cubes.push(Arc::new(cube));
             reports.push(report);
         }
-        Ok(Cubes { cubes, reports, places: self.places, ways: Mutex::default() })
+        Ok(Cubes { cubes, reports, places: self.places, roll_ups: Mutex::default() })
     }
 }

@@ -14,6 +14,7 @@ use dealframe_model::kpi::{
 use hashbrown::{HashMap, HashSet};
 
 use super::money::Currency;
+use super::points::{Bounds, Points};
 use super::{Key, Point, Question, Series, Walk, no_values};
 use crate::catalogue::Catalogue;
 use crate::error::QueryError;
@@ -89,7 +90,6 @@ impl Walk<'_> {
             let series = self.kpi(&name, question)?;
             parts.push((name, series));
         }
-        let keys: HashSet<Key> = parts.iter().flat_map(|(_, series)| series.points.keys().copied()).collect();
         let at = |key: Key| -> Point {
             let of = |name: &str| {
                 let (_, series) = parts.iter().find(|(known, _)| known == name)?;
@@ -99,7 +99,7 @@ impl Walk<'_> {
             let value = formula::evaluate(&parsed, &of);
             Point { value, numerator: value, denominator: None, rows }
         };
-        let points: HashMap<Key, Point> = keys.into_iter().map(|key| (key, at(key))).collect();
+        let points = Points::joined(&parts.iter().map(|(_, series)| &series.points).collect::<Vec<_>>(), at);
         let span = parts.iter().fold(None, |span, (_, series)| joined(span, series.span));
         let currency = parts
             .iter()
@@ -175,14 +175,14 @@ impl Walk<'_> {
         let width = question.by.len();
         let mut present: HashSet<(i32, u32, (u32, u32))> = HashSet::new();
         for (period, combination) in seen.points.keys() {
-            let mut labels = self.space.combination(*combination);
+            let mut labels = self.space.combination(combination);
             let key = (labels[width], labels[width + 1]);
             if key.0 == 0 {
                 continue;
             }
             (labels[width], labels[width + 1]) = (0, 0);
             let group = self.space.number(labels, width);
-            present.insert((*period, group, key));
+            present.insert((period, group, key));
         }
         let mut counts: HashMap<Key, (i64, i64)> = HashMap::new();
         for (period, group, key) in &present {
@@ -203,8 +203,8 @@ impl Walk<'_> {
                 };
                 (key, divided(whole(i128::from(shown)), whole(i128::from(all)), 1, all))
             })
-            .collect::<HashMap<_, _>>();
-        Ok(Series { span: span(&points), points, ..no_values(Point::NULL, false) })
+            .collect::<Points<_>>();
+        Ok(Series { span: points.span(), points, ..no_values(Point::NULL, false) })
     }
 
     /// Actual against target. A target counts in the period in which its own period starts.
@@ -224,28 +224,21 @@ impl Walk<'_> {
         if self.is_collecting() {
             return Ok(target);
         }
-        let keys: HashSet<Key> = target.points.keys().chain(reached.points.keys()).copied().collect();
-        let points = keys
-            .into_iter()
-            .map(|key| {
-                let (actual, goal) = (carried_get(&reached, key), target.get(key));
-                let point = match (actual.value, goal.value, show) {
-                    (Some(actual_value), Some(goal), AttainmentShow::Rate) => {
-                        divided(actual_value, goal, 1, actual.rows)
-                    }
-                    (Some(actual_value), Some(goal), _) => {
-                        let gap = formula::add(actual_value, Number { value: -goal.value, ..goal });
-                        Point { value: gap, numerator: Some(actual_value), denominator: Some(goal), rows: actual.rows }
-                    }
-                    (actual_value, goal, _) => {
-                        Point { value: None, numerator: actual_value, denominator: goal, rows: actual.rows }
-                    }
-                };
-                (key, point)
-            })
-            .collect::<HashMap<_, _>>();
+        let points = Points::joined(&[&target.points, &reached.points], |key| {
+            let (actual, goal) = (carried_get(&reached, key), target.get(key));
+            match (actual.value, goal.value, show) {
+                (Some(actual_value), Some(goal), AttainmentShow::Rate) => divided(actual_value, goal, 1, actual.rows),
+                (Some(actual_value), Some(goal), _) => {
+                    let gap = formula::add(actual_value, Number { value: -goal.value, ..goal });
+                    Point { value: gap, numerator: Some(actual_value), denominator: Some(goal), rows: actual.rows }
+                }
+                (actual_value, goal, _) => {
+                    Point { value: None, numerator: actual_value, denominator: goal, rows: actual.rows }
+                }
+            }
+        });
         Ok(Series {
-            span: span(&points),
+            span: points.span(),
             points,
             ahead: true,
             currency: reached.currency,
@@ -334,10 +327,6 @@ fn divided(numerator: Number, denominator: Number, factor: i64, rows: i64) -> Po
     Point { value: quotient(scaled, denominator), numerator: Some(numerator), denominator: Some(denominator), rows }
 }
 
-fn span(points: &HashMap<Key, Point>) -> Option<(i32, i32)> {
-    points.keys().fold(None, |span, (period, _)| joined(span, Some((*period, *period))))
-}
-
 fn joined(left: Option<(i32, i32)>, right: Option<(i32, i32)>) -> Option<(i32, i32)> {
     match (left, right) {
         (Some(left), Some(right)) => Some((left.0.min(right.0), left.1.max(right.1))),
@@ -372,8 +361,8 @@ fn added(left: &Series, right: &Series) -> Series {
         };
         Point { value, numerator: value, denominator: None, rows: left.rows + right.rows }
     };
-    let keys: HashSet<Key> = left.points.keys().chain(right.points.keys()).copied().collect();
-    let points = keys.into_iter().map(|key| (key, both(carried_get(left, key), carried_get(right, key)))).collect();
+    let points =
+        Points::joined(&[&left.points, &right.points], |key| both(carried_get(left, key), carried_get(right, key)));
     let currency = if left.currency == Currency::None { right.currency.clone() } else { left.currency.clone() };
     Series {
         points,
@@ -393,9 +382,9 @@ fn ratio(numerator: &Series, denominator: &Series, factor: i64) -> Series {
             Point { value: None, numerator: top_value, denominator: bottom_value, rows: bottom.rows }
         }
     };
-    let keys: HashSet<Key> = numerator.points.keys().chain(denominator.points.keys()).copied().collect();
-    let points =
-        keys.into_iter().map(|key| (key, at(carried_get(numerator, key), carried_get(denominator, key)))).collect();
+    let points = Points::joined(&[&numerator.points, &denominator.points], |key| {
+        at(carried_get(numerator, key), carried_get(denominator, key))
+    });
     let currency = match (&numerator.currency, &denominator.currency) {
         // Money over money has no currency left.
         (Currency::One(_) | Currency::Segment(_), Currency::One(_) | Currency::Segment(_)) => Currency::None,
@@ -413,14 +402,22 @@ fn ratio(numerator: &Series, denominator: &Series, factor: i64) -> Series {
     }
 }
 
+/// Room for every combination in every period.
+fn filled(combinations: &[u32], first: i32, last: i32) -> Points<Point> {
+    let periods = usize::try_from(i64::from(last) - i64::from(first) + 1).unwrap_or(0);
+    let corners = combinations.last().into_iter().flat_map(|greatest| [(first, *greatest), (last, *greatest)]);
+    Points::within(Bounds::of(corners), combinations.len().saturating_mul(periods))
+}
+
 /// Every combination in every period of the span, so that neighbours in time can be looked at.
 fn dense(series: &Series, last: Option<i32>, grain: Grain) -> Series {
     let Some((first, end)) = series.span else { return series.clone() };
     let end = if grain == Grain::All { end } else { last.unwrap_or(end).max(end) };
-    let mut points = HashMap::with_capacity(series.points.len());
-    for combination in series.combinations() {
-        for period in first..=end {
-            points.insert((period, combination), carried_get(series, (period, combination)));
+    let combinations = series.combinations();
+    let mut points = filled(&combinations, first, end);
+    for period in first..=end {
+        for combination in &combinations {
+            points.insert((period, *combination), carried_get(series, (period, *combination)));
         }
     }
     Series { points, span: Some((first, end)), ..series.clone() }
@@ -443,17 +440,17 @@ fn growth(series: &Series, against: Base, grain: Grain) -> Series {
             (_, base) => Point { value: None, numerator: None, denominator: base, rows: point.rows },
         }
     };
-    let points = series.points.iter().map(|(key, point)| (*key, at(*key, point))).collect();
+    let points = series.points.map(at);
     Series { points, span: series.span, ahead: series.ahead, ..no_values(Point::NULL, false) }
 }
 
 fn share(parts: &Series) -> Series {
     let mut totals: HashMap<i32, Number> = HashMap::new();
-    for ((period, _), point) in &parts.points {
+    for ((period, _), point) in parts.points.iter() {
         if let Some(value) = point.value {
-            let total = totals.get(period).copied().unwrap_or(Number::ZERO);
+            let total = totals.get(&period).copied().unwrap_or(Number::ZERO);
             if let Some(sum) = formula::add(total, value) {
-                totals.insert(*period, sum);
+                totals.insert(period, sum);
             }
         }
     }
@@ -463,13 +460,9 @@ fn share(parts: &Series) -> Series {
         divided(value, total, 1, point.rows)
     };
     // Every part has a share in every period that has a total, if it is 0.
-    let mut points = HashMap::new();
-    for combination in parts.combinations() {
-        for period in totals.keys() {
-            let key = (*period, combination);
-            points.insert(key, at(key, &carried_get(parts, key)));
-        }
-    }
+    let combinations = parts.combinations();
+    let keys = totals.keys().flat_map(|period| combinations.iter().map(|combination| (*period, *combination)));
+    let points = keys.map(|key| (key, at(key, &carried_get(parts, key)))).collect();
     Series { points, span: parts.span, ahead: parts.ahead, ..no_values(Point::NULL, false) }
 }
 
@@ -486,8 +479,9 @@ fn cumulative(series: &Series, reset: Reset, grain: Grain, calendar: &Calendar) 
         return series.clone();
     }
     let Some((first, last)) = series.span else { return series.clone() };
-    let mut points = HashMap::with_capacity(series.points.len());
-    for combination in series.combinations() {
+    let combinations = series.combinations();
+    let mut points = filled(&combinations, first, last);
+    for combination in combinations {
         let (mut sum, mut rows, mut year) = (Number::ZERO, 0, None);
         for period in first..=last {
             let this = year_of(grain, period, reset, calendar);
@@ -510,8 +504,9 @@ fn cumulative(series: &Series, reset: Reset, grain: Grain, calendar: &Calendar) 
 fn windowed(series: &Series, periods: i32, of: &dyn Fn(&[Number]) -> Option<Number>) -> Series {
     let nothing = Series { currency: series.currency.clone(), ..no_values(Point::NULL, false) };
     let Some((first, last)) = series.span else { return nothing };
-    let mut points = HashMap::with_capacity(series.points.len());
-    for combination in series.combinations() {
+    let combinations = series.combinations();
+    let mut points = filled(&combinations, first, last);
+    for combination in combinations {
         for period in first..=last {
             let window: Option<Vec<Number>> = if period - periods + 1 < first {
                 None
@@ -563,9 +558,9 @@ fn seasonal_index(series: &Series, grain: Grain, calendar: &Calendar) -> Series 
     let reset =
         if matches!(grain, Grain::FiscalMonth | Grain::FiscalQuarter) { Reset::FiscalYear } else { Reset::Year };
     let mut years: HashMap<(i32, u32), Vec<Number>> = HashMap::new();
-    for ((period, combination), point) in &series.points {
+    for ((period, combination), point) in series.points.iter() {
         if let Some(value) = point.value {
-            years.entry((year_of(grain, *period, reset, calendar), *combination)).or_default().push(value);
+            years.entry((year_of(grain, period, reset, calendar), combination)).or_default().push(value);
         }
     }
     let at = |(period, combination): Key, point: &Point| -> Point {
@@ -577,7 +572,7 @@ fn seasonal_index(series: &Series, grain: Grain, calendar: &Calendar) -> Series 
             _ => Point { rows: point.rows, ..Point::NULL },
         }
     };
-    let points = series.points.iter().map(|(key, point)| (*key, at(*key, point))).collect();
+    let points = series.points.map(at);
     Series { points, span: series.span, ..no_values(Point::NULL, false) }
 }
 

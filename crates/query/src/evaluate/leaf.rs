@@ -10,6 +10,7 @@ use dealframe_model::kpi::{Aggregate, Empty, Measure, Stock};
 use hashbrown::HashMap;
 
 use super::money::{Currency, is_amount};
+use super::points::{Bounds, Points};
 use super::{Key, Point, Question, Series, Source, Walk, no_values};
 use crate::cube::{Apart, MeasureSpec, Rolled};
 use crate::error::QueryError;
@@ -28,7 +29,7 @@ struct Leaf<'a> {
 
 /// Cells of one leaf: per key the number and the rows behind it.
 struct Cells {
-    values: HashMap<Key, (i128, i64)>,
+    values: Points<(i128, i64)>,
     scale: u32,
     currency: Currency,
 }
@@ -49,12 +50,9 @@ impl Walk<'_> {
             (Empty::Null, _) | (_, Aggregate::Median | Aggregate::P90) => Point::NULL,
             (Empty::Zero, _) => Point::of(Number { value: 0, scale: cells.scale }, 0),
         };
-        let span = span(cells.values.keys());
-        let points = cells
-            .values
-            .into_iter()
-            .map(|(key, (value, rows))| (key, Point::of(Number { value, scale: cells.scale }, rows)))
-            .collect();
+        let span = cells.values.span();
+        let points =
+            cells.values.map(|_, (value, rows)| Point::of(Number { value: *value, scale: cells.scale }, *rows));
         Ok(Series { points, empty, carried: false, span, starts: None, ahead: measure.ahead, currency: cells.currency })
     }
 
@@ -73,11 +71,7 @@ impl Walk<'_> {
             };
         }
         let mut series = self.stock_until(stock, question, question.to)?;
-        series.points = series
-            .points
-            .into_iter()
-            .map(|((period, combination), point)| ((period + 1, combination), point))
-            .collect();
+        series.points = series.points.later(1);
         series.span = series.span.map(|(first, last)| (first, last + 1));
         Ok(series)
     }
@@ -95,17 +89,18 @@ impl Walk<'_> {
         let left = self.cells(&side(stock.until.as_str()), question, (None, to))?;
         let mut changes: HashMap<u32, Vec<(i32, i128, i64)>> = HashMap::new();
         for (sign, cells) in [(1, &entered), (-1, &left)] {
-            for ((period, combination), (value, rows)) in &cells.values {
-                changes.entry(*combination).or_default().push((*period, i128::from(sign) * value, sign * rows));
+            for ((period, combination), (value, rows)) in cells.values.iter() {
+                changes.entry(combination).or_default().push((period, i128::from(sign) * value, sign * rows));
             }
         }
         let last = self.last_period(question);
-        let mut points = HashMap::new();
-        let mut first = None;
+        let mut points: Vec<(Key, Point)> = Vec::new();
+        let (mut first, mut end_of_all) = (None, i32::MIN);
         for (combination, mut list) in changes {
             list.sort_unstable_by_key(|(period, ..)| *period);
             first = Some(list[0].0.min(first.unwrap_or(i32::MAX)));
             let end = last.unwrap_or(list[list.len() - 1].0).max(list[list.len() - 1].0);
+            end_of_all = end_of_all.max(end);
             let (mut value, mut rows, mut position) = (0, 0, 0);
             for period in list[0].0..=end {
                 while let Some((_, change, count)) = list.get(position).filter(|(at, ..)| *at == period) {
@@ -113,12 +108,12 @@ impl Walk<'_> {
                     rows += count;
                     position += 1;
                 }
-                points.insert((period, combination), Point::of(Number { value, scale: entered.scale }, rows));
+                points.push(((period, combination), Point::of(Number { value, scale: entered.scale }, rows)));
             }
         }
-        let span = first.map(|first| (first, points.keys().map(|(period, _)| *period).max().unwrap_or(first)));
+        let span = first.map(|first| (first, end_of_all));
         Ok(Series {
-            points,
+            points: points.into_iter().collect(),
             empty: Point::of(Number { value: 0, scale: entered.scale }, 0),
             carried: true,
             span,
@@ -199,7 +194,7 @@ impl Walk<'_> {
         match &mut self.source {
             Source::Collect(asks) => {
                 asks.push(ask);
-                Ok(Cells { values: HashMap::new(), scale: 0, currency: Currency::None })
+                Ok(Cells { values: Points::new(), scale: 0, currency: Currency::None })
             }
             Source::Answer(cubes) => {
                 let grain = if money.converts { Grain::Day } else { question.grain };
@@ -249,12 +244,18 @@ impl Walk<'_> {
         let currency_position = by.len();
         let mut seen: Vec<u32> = Vec::new();
         let mut collected: HashMap<Key, Vec<(i64, i128, i64)>> = HashMap::new();
-        let mut values: HashMap<Key, (i128, i64)> = HashMap::new();
+        let cells_with_rows = || (0..combinations.len()).filter(|cell| rolled.counts[*cell] != 0);
+        let period_of = |cell: usize| match money.converts {
+            true => self.calendar.index(question.grain, rolled.ways.periods[cell]),
+            false => rolled.ways.periods[cell],
+        };
+        let bounds = Bounds::of(cells_with_rows().map(|cell| (period_of(cell), combinations[cell])));
+        let mut values: Points<(i128, i64)> = Points::within(bounds, combinations.len());
         let is_apart = !rolled.ways.apart.is_empty();
         let scale = if money.converts { rolled.scale + dealframe_model::decimal::RATE_SCALE } else { rolled.scale };
-        for cell in (0..combinations.len()).filter(|cell| rolled.counts[*cell] != 0) {
+        for cell in cells_with_rows() {
             let number = combinations[cell];
-            let mut period = rolled.ways.periods[cell];
+            let day = rolled.ways.periods[cell];
             // A count counts, whatever the values are.
             let mut sum =
                 if leaf.aggregate == Aggregate::Count { i128::from(rolled.counts[cell]) } else { rolled.sums[cell] };
@@ -269,16 +270,15 @@ impl Walk<'_> {
                         .checked_sub(1)
                         .and_then(|code| currencies.as_ref()?.get(code))
                         .map_or(target, |label| &**label);
-                    let rate = self.rates.rate(self.facts, self.settings.rate_kind, from, target, period)?;
+                    let rate = self.rates.rate(self.facts, self.settings.rate_kind, from, target, day)?;
                     sum *= rate;
-                    period = self.calendar.index(question.grain, period);
                 }
             }
-            let key = (period, number);
+            let key = (period_of(cell), number);
             if is_apart {
                 collected.entry(key).or_default().push((rolled.ways.apart[cell], sum, rolled.counts[cell]));
             } else {
-                let entry = values.entry(key).or_insert((0, 0));
+                let entry = values.entry(key, || (0, 0));
                 entry.0 += sum;
                 entry.1 += rolled.counts[cell];
             }
@@ -407,13 +407,6 @@ fn note_amounts(expression: &Expression, found: &mut bool) {
         }
         _ => expression.visit_columns(&mut |name| *found |= is_amount(name)),
     }
-}
-
-fn span<'k>(keys: impl Iterator<Item = &'k Key>) -> Option<(i32, i32)> {
-    keys.fold(None, |span, (period, _)| match span {
-        None => Some((*period, *period)),
-        Some((first, last)) => Some((first.min(*period), last.max(*period))),
-    })
 }
 
 /// The quantile `tenths`/10 with linear interpolation, one digit more exact than the values.

@@ -8,18 +8,19 @@
 pub(crate) mod kinds;
 pub(crate) mod leaf;
 pub(crate) mod money;
+pub(crate) mod points;
 pub(crate) mod space;
 pub(crate) mod table;
 
 use dealframe_model::calendar::{Calendar, Grain, TimeUnit};
 use dealframe_model::expression::Expression;
 use dealframe_model::frame::Number;
-use hashbrown::HashMap;
 
 use crate::catalogue::Catalogue;
 use crate::error::QueryError;
 use crate::plan::{Ask, Cubes, Facts};
 use crate::request::Settings;
+use points::Points;
 
 /// Period index and segment combination.
 pub(crate) type Key = (i32, u32);
@@ -44,7 +45,7 @@ impl Point {
 /// The values of one KPI at one grain.
 #[derive(Debug, Clone)]
 pub(crate) struct Series {
-    pub points: HashMap<Key, Point>,
+    pub points: Points<Point>,
     /// What a period without rows has.
     pub empty: Point,
     /// Set for what stands at a point in time: a missing period has the value of the one before.
@@ -70,10 +71,7 @@ impl Series {
 
     /// Segment combinations that occur.
     pub(crate) fn combinations(&self) -> Vec<u32> {
-        let mut combinations: Vec<u32> = self.points.keys().map(|(_, combination)| *combination).collect();
-        combinations.sort_unstable();
-        combinations.dedup();
-        combinations
+        self.points.combinations()
     }
 }
 
@@ -136,7 +134,7 @@ impl Walk<'_> {
 
 pub(crate) fn no_values(empty: Point, carried: bool) -> Series {
     Series {
-        points: HashMap::new(),
+        points: Points::new(),
         empty,
         carried,
         span: None,

@@ -92,17 +92,13 @@ impl Layout<'_> {
             };
             let kpi = u32::try_from(kpi).unwrap_or(u32::MAX);
             let Some((first, last)) = self.shown(column) else { continue };
-            let mut combinations: Vec<u32> = column
-                .series
-                .points
-                .keys()
-                .filter(|(period, _)| *period >= first && *period <= last)
-                .map(|(_, combination)| ranks[*combination as usize])
-                .collect();
-            if column.series.carried {
-                combinations =
-                    column.series.combinations().into_iter().map(|combination| ranks[combination as usize]).collect();
-            }
+            let combinations = if column.series.carried {
+                column.series.combinations()
+            } else {
+                column.series.points.combinations_within(first, last)
+            };
+            let mut combinations: Vec<u32> =
+                combinations.into_iter().map(|combination| ranks[combination as usize]).collect();
             let places: Vec<Option<usize>> =
                 self.segments.iter().map(|name| column.question.by.iter().position(|own| own == name)).collect();
             if let (true, Some(total)) = (column.question.by.is_empty(), self.space.find([0; MAX_SEGMENTS])) {
@@ -114,10 +110,30 @@ impl Layout<'_> {
             if !self.sparse && span.saturating_mul(combinations.len() as u64) > MOST_ROWS {
                 return Err(QueryError::TooManyRows { combinations: combinations.len() as u64, periods: span });
             }
+            // What is the same in every period is found once.
+            let lines: Vec<(u32, Box<[Option<u32>]>, u32)> = combinations
+                .iter()
+                .map(|rank| {
+                    let combination = by_rank[*rank as usize];
+                    let values = self.space.combination(combination);
+                    let segments = places
+                        .iter()
+                        .map(|place| match place {
+                            Some(place) => self.space.label(values[*place]).map(|label| labels.number(label)),
+                            // Beside a breakdown, a KPI that is not broken down covers all of the segment.
+                            None => Some(labels.number(ALL)),
+                        })
+                        .collect();
+                    (combination, segments, units.number(&self.unit(column, &values)))
+                })
+                .collect();
+            if !self.sparse {
+                frame.rows.reserve(usize::try_from(span).unwrap_or(0).saturating_mul(lines.len()));
+            }
             for period in first..=last {
                 let mut number = None;
-                for rank in &combinations {
-                    let key = (period, by_rank[*rank as usize]);
+                for (combination, segments, unit) in &lines {
+                    let key = (period, *combination);
                     let point = carried_get(&column.series, key);
                     if self.sparse && point.rows == 0 && !column.series.points.contains_key(&key) {
                         continue;
@@ -128,21 +144,12 @@ impl Layout<'_> {
                             u32::try_from(frame.periods.len() - 1).unwrap_or(u32::MAX)
                         })
                     });
-                    let combination = self.space.combination(key.1);
-                    let segments = places
-                        .iter()
-                        .map(|place| match place {
-                            Some(place) => self.space.label(combination[*place]).map(|label| labels.number(label)),
-                            // Beside a breakdown, a KPI that is not broken down covers all of the segment.
-                            None => Some(labels.number(ALL)),
-                        })
-                        .collect();
                     frame.rows.push(Row {
                         kpi,
                         period: period_number,
-                        segments,
+                        segments: segments.clone(),
                         value: point.value,
-                        unit: units.number(&self.unit(column, &combination)),
+                        unit: *unit,
                         numerator: point.numerator,
                         denominator: point.denominator,
                         rows: point.rows,
