@@ -126,7 +126,14 @@ impl Engine {
             descriptions.iter().zip(cubes.reports.iter().zip(&cubes.cubes)).enumerate()
         {
             let _ = writeln!(text, "\nnode {}: {description}", position + 1);
-            let _ = writeln!(text, "  groups: {}   time: {:.1} ms", cube.groups, report.seconds * 1e3);
+            let (pass, nodes) = report.pass;
+            let _ = writeln!(
+                text,
+                "  groups: {}   pass {pass}{}: {:.1} ms",
+                cube.groups,
+                if nodes > 1 { format!(" of {nodes} nodes") } else { String::new() },
+                report.seconds * 1e3
+            );
             if !report.told_apart.is_empty() {
                 let _ = writeln!(
                     text,

@@ -5,9 +5,9 @@ use std::fs;
 
 use dealframe_model::expression::Expression;
 
-use crate::cube::Apart;
 use crate::error::QueryError;
 use crate::facts::month_column;
+use crate::node::Apart;
 use crate::plan::{Facts, PlannedNode};
 
 /// One paragraph on a node.

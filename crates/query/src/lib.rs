@@ -3,7 +3,7 @@
 //! [`Engine`] is the way in: it opens one state of a lake and answers [`request::Request`]s with
 //! [`dealframe_model::frame::Frame`]s. Definitions live as YAML under `kpis/`; `parse` and
 //! `compile` turn their expressions into Polars, `plan` shares passes over the data among all
-//! KPIs of a run, `cube` rolls results up, `evaluate` makes values of them. `facts` keeps the
+//! KPIs of a run, `node` and `pass` run them, `cube` rolls results up, `evaluate` makes values of them. `facts` keeps the
 //! tables in the shape that this wants. Nothing here writes to the lake's own tables, and
 //! nothing formats output: that is `dealframe-report`.
 
@@ -19,9 +19,12 @@ pub(crate) mod facts;
 pub(crate) mod formula;
 pub mod listing;
 pub(crate) mod masks;
+pub(crate) mod node;
 pub(crate) mod parse;
+pub(crate) mod pass;
 pub mod period;
 pub(crate) mod plan;
+pub(crate) mod preaggregate;
 pub mod request;
 pub(crate) mod sql;
 

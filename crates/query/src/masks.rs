@@ -4,14 +4,15 @@
 //! type or that. A mask and a sum for each of them costs a pass over the rows apiece. Told apart
 //! by the category once, the rows need one sum per value, and what every measure wants is added
 //! up from a few groups afterwards. Only conditions on one code column each are taken out of a
-//! filter; what is left of it stays a mask. `cube` runs the result and puts the groups together.
+//! filter; what is left of it stays a mask. `node` and `pass` run the
+//! result, `cube` puts the groups together.
 
 use dealframe_model::expression::{Comparison, Expression, Literal};
 
 use crate::compile::like;
-use crate::cube::MeasureSpec;
 use crate::error::QueryError;
 use crate::facts::{Fact, FactKind};
+use crate::node::MeasureSpec;
 
 /// Distinct values up to which a category may become part of the key, and their product over all of them.
 const MOST_VALUES: u32 = 16;

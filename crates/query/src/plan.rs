@@ -14,10 +14,12 @@ use dealframe_model::expression::Expression;
 use dealframe_model::table;
 use hashbrown::HashMap;
 
-use crate::cube::{Apart, Cube, MeasureSpec, NodeReport, NodeSpec, Rolled, Ways};
+use crate::cube::{Cube, Rolled, Ways};
 use crate::error::QueryError;
 use crate::facts::derived::{self, DERIVED};
 use crate::facts::{Fact, build};
+use crate::node::{Apart, MeasureSpec, NodeReport, NodeSpec};
+use crate::pass;
 
 /// One sum, count, distinct count or distribution that somebody needs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -286,7 +288,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Runs every node. Polars works on all cores within a node, so nodes run one after the other.
+    /// Runs every node, those that can together. Polars works on all cores within a pass, so passes run one after the other.
     pub(crate) fn run(
         self,
         facts: &Facts,
@@ -294,11 +296,27 @@ impl Plan {
         calendar: &Calendar,
         explain: bool,
     ) -> Result<Cubes, QueryError> {
-        let mut cubes = Vec::with_capacity(self.nodes.len());
-        let mut reports = Vec::with_capacity(self.nodes.len());
-        for node in &self.nodes {
-            let fact = facts.table(&node.spec.table)?;
-            let (cube, report) = node.spec.run(&fact, rewind_to, calendar, explain)?;
+        let specs: Vec<&NodeSpec> = self.nodes.iter().map(|node| &node.spec).collect();
+        let mut done: Vec<Option<(Cube, NodeReport)>> = specs.iter().map(|_| None).collect();
+        let passes = pass::passes(&specs, calendar, &|table| facts.table(table))?;
+        for (number, together) in (1..).zip(passes) {
+            let nodes: Vec<&NodeSpec> = together.iter().map(|position| specs[*position]).collect();
+            let Some(first) = nodes.first() else { continue };
+            let fact = facts.table(&first.table)?;
+            let results = if fact.parts.is_empty() {
+                nodes.iter().map(|node| Ok((node.empty(&fact, rewind_to)?, NodeReport::default()))).collect()
+            } else if pass::is_dense(first, &fact, calendar) {
+                pass::run(&nodes, &fact, rewind_to, calendar, explain)
+            } else {
+                nodes.iter().map(|node| node.run(&fact, rewind_to, calendar, explain)).collect()
+            };
+            for (position, (cube, mut report)) in together.iter().zip(results?) {
+                report.pass = (number, together.len());
+                done[*position] = Some((cube, report));
+            }
+        }
+        let (mut cubes, mut reports) = (Vec::with_capacity(done.len()), Vec::with_capacity(done.len()));
+        for (cube, report) in done.into_iter().flatten() {
             cubes.push(Arc::new(cube));
             reports.push(report);
         }

@@ -12,9 +12,10 @@ use hashbrown::HashMap;
 use super::money::{Currency, is_amount};
 use super::points::{Bounds, Points};
 use super::{Key, Point, Question, Series, Source, Walk, no_values};
-use crate::cube::{Apart, MeasureSpec, Rolled};
+use crate::cube::Rolled;
 use crate::error::QueryError;
 use crate::facts::{Fact, FactKind};
+use crate::node::{Apart, MeasureSpec};
 use crate::parse;
 use crate::plan::Ask;
 

@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn grids_and_maps_hold_the_same() {
-        let near: Vec<(Key, i64)> = (0..50).map(|n| ((n % 7 - 3, n.unsigned_abs() % 5), i64::from(n))).collect();
+        let near: Vec<(Key, i64)> = (0..50_i32).map(|n| ((n % 7 - 3, n.unsigned_abs() % 5), i64::from(n))).collect();
         let mut far = near.clone();
         far.push(((9_000, 900), 1));
         far.push(((-9_000, 5_000), 2));
