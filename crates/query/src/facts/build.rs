@@ -5,6 +5,7 @@
 //! whether it was its account's first, an account knows when it became a customer.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray};
@@ -14,12 +15,11 @@ use dealframe_lake::schema::arrow_schema;
 use dealframe_model::table::{self, Table};
 use hashbrown::HashMap;
 use rayon::prelude::*;
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::Fact;
-use super::dictionary::{Interners, strings};
+use super::dictionary::{AsHashed, Interners, row_key, strings};
 use super::dimension::{DIMENSIONS, Dimensions};
-use super::encode::{self, Encoded, Encoder, column, decimals, live_rows, read_columns, read_file};
+use super::encode::{self, Encoded, Encoder, column, decimals, live_rows, read_file};
 use super::store::{self, FactWriter};
 use crate::error::QueryError;
 
@@ -47,10 +47,19 @@ pub(crate) fn canonical(lake: &Lake, table: &'static Table) -> Result<Fact, Quer
         return Ok(fact);
     }
     let interners = Interners::default();
-    let dimensions = Dimensions::read(lake, &interners, &DIMENSIONS)?;
+    let read_dimensions = || -> Result<_, QueryError> {
+        let dimensions = Dimensions::read(lake, &interners, &DIMENSIONS)?;
+        Ok((dimensions, interners.keys(ACCOUNTS).len()))
+    };
+    let read_extra = || Extra::read(lake, table, &interners);
+    let (dimensions, extra) = if table.name == ACCOUNTS {
+        // One after the other: which accounts have no row of their own is seen from what comes after the dimension.
+        (read_dimensions(), read_extra())
+    } else {
+        rayon::join(read_dimensions, read_extra)
+    };
+    let ((dimensions, known_accounts), extra) = (dimensions?, extra?);
     let encoder = Encoder::new(table, &interners, &dimensions);
-    let known_accounts = interners.keys(ACCOUNTS).len();
-    let extra = Extra::read(lake, table, &interners)?;
     let mut projection = encoder.projection();
     projection.extend(extra.projection());
     let writer = FactWriter::create(lake, table.name, &depends_on, "")?;
@@ -113,7 +122,7 @@ pub(crate) fn undescribed_accounts(interners: &Interners, known: usize) -> Resul
 /// Columns that take a look at more than the row itself.
 enum Extra {
     None,
-    Deals { first_won: HashMap<u32, FirstWon>, lead_created: HashMap<u128, i32> },
+    Deals { first_won: FirstWonDeals, lead_created: LeadDates },
     Accounts { won: HashMap<u32, WonSummary> },
     Leads { first_activity: HashMap<u128, i64> },
     LineItems { deals: DealDates },
@@ -143,7 +152,9 @@ impl Extra {
     fn read(lake: &Lake, table: &Table, interners: &Interners) -> Result<Self, QueryError> {
         match table.name {
             "deals" => {
-                Ok(Self::Deals { first_won: first_won(lake, interners)?, lead_created: lead_created(lake, interners)? })
+                let (first_won, lead_created) =
+                    rayon::join(|| first_won(lake, interners), || lead_created(lake, interners));
+                Ok(Self::Deals { first_won: first_won?, lead_created: lead_created? })
             }
             "accounts" => Ok(Self::Accounts { won: won_by_account(lake, interners)? }),
             "leads" => Ok(Self::Leads { first_activity: first_activity(lake, interners)? }),
@@ -281,20 +292,50 @@ pub(crate) fn read_live(
     interners: &Interners,
     visit: Visit<'_>,
 ) -> Result<(), QueryError> {
+    lake.files(table)?.iter().try_for_each(|file| read_live_file(&file.path, columns, interners, visit))
+}
+
+/// Live rows of one file of a table.
+fn read_live_file(path: &Path, columns: &[&str], interners: &Interners, visit: Visit<'_>) -> Result<(), QueryError> {
     let mut projection = columns.to_vec();
     projection.extend(["source_system", "is_deleted"]);
     let domain = interners.domain("source_system");
-    read_columns(lake, table, &projection, &mut |batch| {
+    read_file(path, &projection, &mut |batch| {
         let batch = live_rows(batch)?;
         let sources = domain.encode(column(&batch, "source_system")?)?;
         visit(&batch, &sources)
     })
 }
 
+/// Folds the live rows of a table into one value per file, and those into one; files are read in parallel.
+fn fold_live<T: Default + Send>(
+    lake: &Lake,
+    table: &str,
+    columns: &[&str],
+    interners: &Interners,
+    fold: &(dyn Fn(&mut T, &RecordBatch, &[u32]) -> Result<(), QueryError> + Sync),
+    merge: &(dyn Fn(T, T) -> T + Sync),
+) -> Result<T, QueryError> {
+    let files = lake.files(table)?;
+    let of_file = |path: &Path| -> Result<T, QueryError> {
+        let mut value = T::default();
+        read_live_file(path, columns, interners, &mut |batch, sources| fold(&mut value, batch, sources))?;
+        Ok(value)
+    };
+    files
+        .par_iter()
+        .map(|file| of_file(&file.path))
+        .try_reduce_with(|left, right| Ok(merge(left, right)))
+        .unwrap_or_else(|| Ok(T::default()))
+}
+
+/// First won deals by account code.
+type FirstWonDeals = HashMap<u32, FirstWon>;
+
 /// Per account its first won deal: the earliest close date, among several the smallest identifier.
-fn first_won(lake: &Lake, interners: &Interners) -> Result<HashMap<u32, FirstWon>, QueryError> {
-    let mut first: HashMap<u32, FirstWon> = HashMap::new();
-    read_live(lake, "deals", &["deal_id", "account_id", "status", "close_date"], interners, &mut |batch, sources| {
+fn first_won(lake: &Lake, interners: &Interners) -> Result<FirstWonDeals, QueryError> {
+    let columns = ["deal_id", "account_id", "status", "close_date"];
+    let fold = |first: &mut FirstWonDeals, batch: &RecordBatch, sources: &[u32]| {
         let accounts = interners.keys(ACCOUNTS).encode(strings(column(batch, "account_id")?)?, sources);
         let deals = strings(column(batch, "deal_id")?)?;
         let dates = column(batch, "close_date")?.as_primitive::<Date32Type>();
@@ -312,27 +353,46 @@ fn first_won(lake: &Lake, interners: &Interners) -> Result<HashMap<u32, FirstWon
             }
         }
         Ok(())
-    })?;
-    Ok(first)
+    };
+    let merge = |left: FirstWonDeals, right: FirstWonDeals| {
+        let (mut all, fewer) = if left.len() >= right.len() { (left, right) } else { (right, left) };
+        for (account, other) in fewer {
+            match all.get_mut(&account) {
+                Some(known) if (known.date, &*known.deal_id) <= (other.date, &*other.deal_id) => {}
+                _ => {
+                    all.insert(account, other);
+                }
+            }
+        }
+        all
+    };
+    fold_live(lake, "deals", &columns, interners, &fold, &merge)
 }
 
-fn lead_created(lake: &Lake, interners: &Interners) -> Result<HashMap<u128, i32>, QueryError> {
-    let mut created: HashMap<u128, i32> = HashMap::new();
-    read_live(lake, "leads", &["converted_deal_id", "created_date"], interners, &mut |batch, sources| {
+/// Arrival of the lead, by source and identifier of the deal that came of it.
+type LeadDates = HashMap<u128, i32, AsHashed>;
+
+/// Per deal the arrival date of its lead, the earliest if several leads became one deal.
+fn lead_created(lake: &Lake, interners: &Interners) -> Result<LeadDates, QueryError> {
+    let earlier = |created: &mut LeadDates, deal: u128, date: i32| {
+        created.entry(deal).and_modify(|known| *known = date.min(*known)).or_insert(date);
+    };
+    let fold = |created: &mut LeadDates, batch: &RecordBatch, sources: &[u32]| {
         let deals = strings(column(batch, "converted_deal_id")?)?;
         let dates = column(batch, "created_date")?.as_primitive::<Date32Type>();
         for (row, source) in sources.iter().enumerate() {
             if deals.is_valid(row) && dates.is_valid(row) {
-                let date = dates.value(row);
-                created
-                    .entry(row_key(*source, deals.value(row)))
-                    .and_modify(|known| *known = date.min(*known))
-                    .or_insert(date);
+                earlier(created, row_key(*source, deals.value(row)), dates.value(row));
             }
         }
         Ok(())
-    })?;
-    Ok(created)
+    };
+    let merge = |left: LeadDates, right: LeadDates| {
+        let (mut all, fewer) = if left.len() >= right.len() { (left, right) } else { (right, left) };
+        fewer.into_iter().for_each(|(deal, date)| earlier(&mut all, deal, date));
+        all
+    };
+    fold_live(lake, "leads", &["converted_deal_id", "created_date"], interners, &fold, &merge)
 }
 
 fn won_by_account(lake: &Lake, interners: &Interners) -> Result<HashMap<u32, WonSummary>, QueryError> {
@@ -402,11 +462,6 @@ fn deal_dates(lake: &Lake, interners: &Interners) -> Result<DealDates, QueryErro
         Ok(())
     })?;
     Ok(deals)
-}
-
-/// Identifies a row of a table by source and identifier. 128 bits: among a billion rows, two share a key once in 10^20 lakes.
-pub(crate) fn row_key(source: u32, identifier: &str) -> u128 {
-    xxh3_128(identifier.as_bytes()) ^ (u128::from(source) << 96)
 }
 
 /// The columns of some rows of an encoded batch.

@@ -4,11 +4,13 @@
 //! that a user sees depends on them. Code 0 is null.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arrow::array::{Array, AsArray, DictionaryArray, StringArray};
 use arrow::datatypes::{DataType, Int32Type};
 use hashbrown::HashMap;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::QueryError;
 
@@ -117,7 +119,9 @@ pub(crate) fn strings(array: &dyn Array) -> Result<&StringArray, QueryError> {
 
 /// Keys of one referenced table: an identifier counts only together with its source system.
 ///
-/// Codes are shared over all sources; the label of a code is the bare identifier.
+/// Codes are shared over all sources; the label of a code is the bare identifier. Keys are found
+/// by a hash of 128 bits alone ([`row_key`]): to compare the texts as well would cost a visit to a
+/// far place in memory for every row.
 #[derive(Debug, Default)]
 pub(crate) struct KeyInterner {
     inner: RwLock<KeyInner>,
@@ -125,30 +129,70 @@ pub(crate) struct KeyInterner {
 
 #[derive(Debug, Default)]
 struct KeyInner {
-    by_source: Vec<HashMap<Box<str>, u32>>,
+    codes: HashMap<u128, u32, AsHashed>,
     labels: Vec<Box<str>>,
     sources: Vec<u32>,
+}
+
+/// Identifies a row of a table by source and identifier. 128 bits: among a billion rows, two share a key once in 10^20 lakes.
+pub(crate) fn row_key(source: u32, identifier: &str) -> u128 {
+    xxh3_128(identifier.as_bytes()) ^ (u128::from(source) << 96)
+}
+
+/// Hashes nothing: what is looked up is a hash already.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct AsHashed;
+
+impl BuildHasher for AsHashed {
+    type Hasher = HashedAlready;
+
+    fn build_hasher(&self) -> HashedAlready {
+        HashedAlready(0)
+    }
+}
+
+pub(crate) struct HashedAlready(u64);
+
+impl Hasher for HashedAlready {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
+    fn write_u128(&mut self, value: u128) {
+        self.0 = value as u64;
+    }
 }
 
 impl KeyInterner {
     /// Codes of identifiers, each with the code of its source system.
     pub(crate) fn encode(&self, identifiers: &StringArray, sources: &[u32]) -> Vec<u32> {
+        let hashes: Vec<u128> = identifiers
+            .iter()
+            .zip(sources)
+            .map(|(text, source)| text.map_or(0, |text| row_key(*source, text)))
+            .collect();
         let mut codes = vec![0; identifiers.len()];
         let mut missing = Vec::new();
         {
             let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
-            for (row, value) in identifiers.iter().enumerate() {
-                let Some(text) = value else { continue };
-                match inner.by_source.get(sources[row] as usize).and_then(|codes| codes.get(text)) {
-                    Some(code) => codes[row] = *code,
-                    None => missing.push(row),
+            for (row, (code, hash)) in codes.iter_mut().zip(&hashes).enumerate() {
+                if identifiers.is_valid(row) {
+                    match inner.codes.get(hash) {
+                        Some(known) => *code = *known,
+                        None => missing.push(row),
+                    }
                 }
             }
         }
         if !missing.is_empty() {
             let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
             for row in missing {
-                codes[row] = inner.intern(sources[row], identifiers.value(row));
+                codes[row] = inner.intern(hashes[row], sources[row], identifiers.value(row));
             }
         }
         codes
@@ -170,19 +214,15 @@ impl KeyInterner {
 }
 
 impl KeyInner {
-    fn intern(&mut self, source: u32, text: &str) -> u32 {
-        let position = source as usize;
-        if self.by_source.len() <= position {
-            self.by_source.resize_with(position + 1, HashMap::default);
-        }
-        if let Some(code) = self.by_source[position].get(text) {
+    fn intern(&mut self, hash: u128, source: u32, text: &str) -> u32 {
+        if let Some(code) = self.codes.get(&hash) {
             return *code;
         }
         self.labels.push(text.into());
         self.sources.push(source);
         #[expect(clippy::cast_possible_truncation, reason = "a lake never holds four billion distinct keys")]
         let code = self.labels.len() as u32;
-        self.by_source[position].insert(text.into(), code);
+        self.codes.insert(hash, code);
         code
     }
 }

@@ -27,6 +27,8 @@ use crate::error::QueryError;
 /// Changes whenever a fact table would come out differently for the same lake.
 const FORMAT: u32 = 3;
 const ROW_GROUP_ROWS: usize = 262_144;
+/// Codes beyond which a column is written as it is.
+const MOST_DICTIONARY_CODES: i64 = 40_000;
 const DIRECTORY: &str = "_facts";
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -287,10 +289,14 @@ impl PartWriter {
                     .set_compression(Compression::LZ4_RAW)
                     .set_statistics_enabled(EnabledStatistics::Chunk)
                     .set_max_row_group_row_count(Some(ROW_GROUP_ROWS));
-                // Amounts hardly repeat: a dictionary would only cost time.
+                // Amounts hardly repeat, nor do the keys of large tables: a dictionary would only cost time.
                 for column in &self.columns {
-                    if matches!(column.kind, FactKind::Number { scale } if scale > 0) && column.name.contains("amount")
-                    {
+                    let hardly_repeats = match column.kind {
+                        FactKind::Number { scale } => scale > 0 && column.name.contains("amount"),
+                        FactKind::Code { .. } => column.bounds.is_some_and(|(_, high)| high > MOST_DICTIONARY_CODES),
+                        FactKind::Boolean | FactKind::Date => false,
+                    };
+                    if hardly_repeats {
                         properties = properties
                             .set_column_dictionary_enabled(column.name.as_str().into(), false)
                             .set_column_encoding(column.name.as_str().into(), Encoding::PLAIN);

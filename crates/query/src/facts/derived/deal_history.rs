@@ -20,8 +20,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::QueryError;
 use crate::facts::Fact;
-use crate::facts::build::{all_dependencies, integers, row_key, take};
-use crate::facts::dictionary::{Interners, strings};
+use crate::facts::build::{all_dependencies, integers, take};
+use crate::facts::dictionary::{Interners, row_key, strings};
 use crate::facts::dimension::{DIMENSIONS, Dimensions};
 use crate::facts::encode::{self, Encoded, Encoder, column, decimals, live_rows, read_columns, read_file};
 use crate::facts::store::{self, FactWriter};
