@@ -170,6 +170,9 @@ pub(crate) struct QueryArguments {
     /// Leave out periods and combinations without rows
     #[arg(long)]
     pub(crate) sparse: bool,
+    /// Beside each KPI the other readings of the same idea
+    #[arg(long)]
+    pub(crate) variants: bool,
     #[command(flatten)]
     pub(crate) settings: SettingsArguments,
     /// Show the plan instead of the answer

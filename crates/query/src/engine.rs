@@ -259,7 +259,7 @@ impl Engine {
         Plan::new(&asks, &self.facts)
     }
 
-    fn walk<'w>(
+    pub(crate) fn walk<'w>(
         &'w self,
         source: Source<'w>,
         space: &'w mut Space,

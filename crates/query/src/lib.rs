@@ -23,6 +23,7 @@ pub mod period;
 pub(crate) mod plan;
 pub mod request;
 pub(crate) mod sql;
+pub mod variants;
 
 pub use catalogue::Catalogue;
 pub use engine::Engine;

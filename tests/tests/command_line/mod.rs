@@ -18,3 +18,4 @@ mod killed;
 mod known_answers;
 mod reports;
 mod truth;
+mod variants;
