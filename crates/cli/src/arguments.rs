@@ -139,7 +139,8 @@ pub(crate) struct IngestArguments {
 #[derive(Debug, Args)]
 pub(crate) struct QueryArguments {
     /// KPI ids; `dealframe kpis` lists them
-    #[arg(required = true, value_name = "KPI", value_delimiter = ',')]
+    // An id of its own: the settings have an option of the name of this field.
+    #[arg(id = "kpi", required = true, value_name = "KPI", value_delimiter = ',')]
     pub(crate) kpis: Vec<String>,
     #[command(flatten)]
     pub(crate) lake: LakeArgument,
@@ -213,6 +214,9 @@ pub(crate) struct KpisArguments {
     /// Only KPIs that speak of this
     #[arg(long, value_name = "TEXT")]
     pub(crate) search: Option<String>,
+    /// Print the JSON Schema of definition files, for your editor
+    #[arg(long, conflicts_with_all = ["id", "search", "kpis", "format"])]
+    pub(crate) schema: bool,
     /// Folder with KPI definitions of your own
     #[arg(long, value_name = "DIR")]
     pub(crate) kpis: Option<PathBuf>,
@@ -381,14 +385,27 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
+    /// What clap checks in debug builds only, and these tests are not one.
+    #[test]
+    fn no_two_arguments_share_an_id() {
+        for command in Arguments::command().get_subcommands() {
+            let mut ids: Vec<&str> = command.get_arguments().map(|argument| argument.get_id().as_str()).collect();
+            let all = ids.len();
+            ids.sort_unstable();
+            ids.dedup();
+            assert_eq!(ids.len(), all, "{}", command.get_name());
+        }
+    }
+
     #[test]
     fn a_query_in_full() {
         let line = "dealframe query revenue,win_rate deals_won --lake l --by region,owner --grain month,quarter --from 2024-01-01 \
-                    --to 2024-12-31 --compare year-ago --top 5 --fiscal-start 7 --memory-limit 2GiB --format json";
+                    --to 2024-12-31 --compare year-ago --top 5 --fiscal-start 7 --memory-limit 2GiB --kpis own --format json";
         let mut words: Vec<&str> = line.split_whitespace().collect();
         words.extend(["--where", "region = 'East'", "--where", "amount > 5"]);
         let Command::Query(query) = Arguments::try_parse_from(words).unwrap().command else { panic!("no query") };
         assert_eq!(query.kpis, ["revenue", "win_rate", "deals_won"]);
+        assert_eq!(query.settings.kpis.as_deref(), Some(std::path::Path::new("own")));
         assert_eq!(query.by, ["region", "owner"]);
         assert_eq!(query.grain, ["month", "quarter"]);
         assert_eq!(query.filters, ["region = 'East'", "amount > 5"]);

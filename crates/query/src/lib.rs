@@ -10,6 +10,7 @@
 pub mod catalogue;
 pub(crate) mod compile;
 pub(crate) mod cube;
+pub(crate) mod definition;
 pub mod documentation;
 pub mod engine;
 pub mod error;

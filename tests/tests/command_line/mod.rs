@@ -10,6 +10,7 @@ mod program;
 
 mod bad_input;
 mod conservation;
+mod definitions;
 mod demonstration;
 mod determinism;
 mod formats;

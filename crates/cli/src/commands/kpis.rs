@@ -11,6 +11,10 @@ use crate::arguments::KpisArguments;
 use crate::{output, printer};
 
 pub(super) fn run(arguments: &KpisArguments) -> anyhow::Result<ExitCode> {
+    if arguments.schema {
+        output::text(&Catalogue::schema(), &arguments.output)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let catalogue = Catalogue::load(arguments.kpis.as_deref())?;
     let format = arguments.output.format.as_deref();
     if let Some(id) = &arguments.id {
