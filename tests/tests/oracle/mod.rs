@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod compare;
+mod currency;
 mod derived;
 mod dialect;
 mod evaluate;

@@ -82,7 +82,15 @@ impl Walk<'_> {
         Ok(series)
     }
 
-    fn stock_until(&mut self, stock: &Stock, question: &Question, to: Option<i32>) -> Result<Series, QueryError> {
+    pub(super) fn stock_until(
+        &mut self,
+        stock: &Stock,
+        question: &Question,
+        to: Option<i32>,
+    ) -> Result<Series, QueryError> {
+        if let Some(converted) = self.converted_stock(stock, question, to)? {
+            return Ok(converted);
+        }
         let filter = was_there(stock)?;
         let side = |date| Leaf {
             table: &stock.table,
@@ -248,12 +256,13 @@ impl Walk<'_> {
         let currencies = if money.needs_currency { Some(fact.labels("currency")?) } else { None };
         let currency_position = by.len();
         let mut seen: Vec<u32> = Vec::new();
-        let mut collected: HashMap<Key, Vec<(i64, i128, i64)>> = HashMap::new();
+        let mut collected: HashMap<Key, Vec<(i128, i128, i64)>> = HashMap::new();
         let mut values: HashMap<Key, (i128, i64)> = HashMap::new();
         let is_apart = !rolled.ways.apart.is_empty();
         let scale = if money.converts { rolled.scale + dealframe_model::decimal::RATE_SCALE } else { rolled.scale };
         for cell in (0..combinations.len()).filter(|cell| rolled.counts[*cell] != 0) {
             let number = combinations[cell];
+            let mut apart = if is_apart { i128::from(rolled.ways.apart[cell]) } else { 0 };
             let mut period = rolled.ways.periods[cell];
             // A count counts, whatever the values are.
             let mut sum =
@@ -271,12 +280,13 @@ impl Walk<'_> {
                         .map_or(target, |label| &**label);
                     let rate = self.rates.rate(self.facts, self.settings.rate_kind, from, target, period)?;
                     sum *= rate;
+                    apart *= rate;
                     period = self.calendar.index(question.grain, period);
                 }
             }
             let key = (period, number);
             if is_apart {
-                collected.entry(key).or_default().push((rolled.ways.apart[cell], sum, rolled.counts[cell]));
+                collected.entry(key).or_default().push((apart, sum, rolled.counts[cell]));
             } else {
                 let entry = values.entry(key).or_insert((0, 0));
                 entry.0 += sum;
@@ -287,16 +297,17 @@ impl Walk<'_> {
         let scale = match leaf.aggregate {
             Aggregate::Count | Aggregate::CountDistinct => 0,
             Aggregate::Sum => scale,
-            Aggregate::Median | Aggregate::P90 => apart_scale + 1,
+            // Amounts that were converted have the digits of the rate as well.
+            Aggregate::Median | Aggregate::P90 => apart_scale + 1 + (scale - rolled.scale),
         };
         for (key, mut cells) in collected {
             cells.sort_unstable_by_key(|(apart, ..)| *apart);
             // A null key is nobody.
-            let counts = |apart: i64| leaf.aggregate != Aggregate::CountDistinct || apart != 0;
+            let counts = |apart: i128| leaf.aggregate != Aggregate::CountDistinct || apart != 0;
             let rows: i64 = cells.iter().filter(|(apart, ..)| counts(*apart)).map(|(.., count)| count).sum();
             let value = match leaf.aggregate {
                 Aggregate::CountDistinct => {
-                    let mut distinct: Vec<i64> =
+                    let mut distinct: Vec<i128> =
                         cells.iter().map(|(apart, ..)| *apart).filter(|apart| *apart != 0).collect();
                     distinct.dedup();
                     (!distinct.is_empty()).then_some(distinct.len() as i128)
@@ -398,7 +409,7 @@ impl Money {
     }
 }
 
-fn note_amounts(expression: &Expression, found: &mut bool) {
+pub(super) fn note_amounts(expression: &Expression, found: &mut bool) {
     // A condition on an amount does not make a value an amount; what is added up does.
     match expression {
         Expression::Case { branches, otherwise } => {
@@ -417,7 +428,7 @@ fn span<'k>(keys: impl Iterator<Item = &'k Key>) -> Option<(i32, i32)> {
 }
 
 /// The quantile `tenths`/10 with linear interpolation, one digit more exact than the values.
-fn quantile(cells: &[(i64, i128, i64)], rows: i64, tenths: i64) -> Option<i128> {
+fn quantile(cells: &[(i128, i128, i64)], rows: i64, tenths: i64) -> Option<i128> {
     if rows == 0 {
         return None;
     }
@@ -428,7 +439,7 @@ fn quantile(cells: &[(i64, i128, i64)], rows: i64, tenths: i64) -> Option<i128> 
         for (value, _, count) in cells {
             passed += count;
             if wanted < passed {
-                return Some(i128::from(*value));
+                return Some(*value);
             }
         }
         None

@@ -5,6 +5,7 @@
 //! with numerator, denominator and row count. `leaf` reads measures and stocks, `kinds`
 //! combines them, `table` lays the result out as a frame.
 
+mod converted;
 pub(crate) mod kinds;
 pub(crate) mod leaf;
 pub(crate) mod money;
