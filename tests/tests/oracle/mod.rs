@@ -18,6 +18,7 @@ mod formula;
 mod generate;
 mod hand;
 mod metamorphic;
+mod past;
 mod random;
 mod segments;
 mod value;

@@ -9,6 +9,7 @@ mod converted;
 pub(crate) mod kinds;
 pub(crate) mod leaf;
 pub(crate) mod money;
+pub(crate) mod past;
 pub(crate) mod space;
 pub(crate) mod table;
 
