@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use dealframe_ingest::DateOrder;
-use dealframe_model::calendar::WeekStart;
+use dealframe_model::calendar::{FiscalYearName, WeekPattern, WeekStart};
 use dealframe_model::date;
 use dealframe_query::request::RateKind;
 
@@ -81,6 +81,12 @@ pub(crate) struct SettingsArguments {
     /// Month with which the fiscal year starts
     #[arg(long, value_name = "MONTH", value_parser = clap::value_parser!(u32).range(1..=12))]
     pub(crate) fiscal_start: Option<u32>,
+    /// Calendar year that numbers the fiscal year: the one in which it ends or starts
+    #[arg(long, value_name = "WHICH", value_parser = fiscal_name)]
+    pub(crate) fiscal_name: Option<FiscalYearName>,
+    /// Fiscal periods of whole weeks: 4-4-5, 4-5-4 or 5-4-4
+    #[arg(long, value_name = "PATTERN", value_parser = week_pattern)]
+    pub(crate) fiscal_weeks: Option<WeekPattern>,
     /// First day of the week: monday or sunday
     #[arg(long, value_name = "DAY", value_parser = week_start)]
     pub(crate) week_start: Option<WeekStart>,
@@ -346,6 +352,23 @@ fn rate_kind(text: &str) -> Result<RateKind, String> {
     kinds.into_iter().find(|kind| kind.name() == text).ok_or_else(|| "expected spot, average or plan".to_owned())
 }
 
+fn fiscal_name(text: &str) -> Result<FiscalYearName, String> {
+    match text {
+        "end" => Ok(FiscalYearName::End),
+        "start" => Ok(FiscalYearName::Start),
+        _ => Err("expected end or start".to_owned()),
+    }
+}
+
+fn week_pattern(text: &str) -> Result<WeekPattern, String> {
+    match text {
+        "4-4-5" => Ok(WeekPattern::FourFourFive),
+        "4-5-4" => Ok(WeekPattern::FourFiveFour),
+        "5-4-4" => Ok(WeekPattern::FiveFourFour),
+        _ => Err("expected 4-4-5, 4-5-4 or 5-4-4".to_owned()),
+    }
+}
+
 fn week_start(text: &str) -> Result<WeekStart, String> {
     match text {
         "monday" => Ok(WeekStart::Monday),
@@ -421,6 +444,7 @@ mod tests {
             "dealframe query revenue --lake l --from 2024-01-01 --period 2024",
             "dealframe query revenue --lake l --compare budget",
             "dealframe query revenue --lake l --fiscal-start 13",
+            "dealframe query revenue --lake l --fiscal-weeks 4-4-4",
             "dealframe query revenue --lake l --memory-limit lots",
             "dealframe ingest --lake l",
             "dealframe ingest a --lake l --allow-shrink",

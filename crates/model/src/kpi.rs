@@ -107,7 +107,8 @@ pub enum Compute {
     // The operation lies beside `of`, which the schema cannot say without this word.
     #[schemars(extend("unevaluatedProperties" = false))]
     Derived(Derived),
-    /// Arithmetic on the values of other KPIs: names, numbers, `+ - * /` and brackets.
+    /// Arithmetic on the values of other KPIs: names, numbers, `+ - * /` and brackets. A name stands for the value as
+    /// it is shown, a quotient with its twelve digits, so that anybody can work it out again from the parts.
     Formula { formula: String },
     /// Customers seen in one period and again in the next.
     Retention { retention: Retention },

@@ -23,7 +23,7 @@ use crate::evaluate::leaf::unit_of;
 use crate::evaluate::money::Rates;
 use crate::evaluate::space::Space;
 use crate::evaluate::table::{Column, Comparison, Layout};
-use crate::evaluate::{Question, Series, Source, Walk, kinds, past};
+use crate::evaluate::{Question, Series, Source, Walk, kinds, past, year};
 use crate::facts::anchor;
 use crate::parse;
 use crate::plan::{Ask, Cubes, Facts, Plan};
@@ -182,6 +182,7 @@ impl Engine {
     ) -> Result<(Question, Question), QueryError> {
         let request = prepared.request;
         let calendar = &self.settings.calendar;
+        year::check(&self.catalogue, id, grain, calendar)?;
         past::check(&self.catalogue, id, self.rewind_to)?;
         let cap = self.as_of.map(|day| day + 1);
         let to = match (request.to, cap) {

@@ -12,6 +12,7 @@ pub(crate) mod money;
 pub(crate) mod past;
 pub(crate) mod space;
 pub(crate) mod table;
+pub(crate) mod year;
 
 use dealframe_model::calendar::{Calendar, Grain, TimeUnit};
 use dealframe_model::expression::Expression;
