@@ -19,6 +19,7 @@ mod formula;
 mod generate;
 mod hand;
 mod metamorphic;
+mod movements;
 mod past;
 mod random;
 mod segments;
