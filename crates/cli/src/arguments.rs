@@ -177,6 +177,9 @@ pub(crate) struct QueryArguments {
     /// Leave out periods and combinations without rows
     #[arg(long)]
     pub(crate) sparse: bool,
+    /// Add the 95 % interval of rates and means, seen as a sample, and mark groups of fewer than 30 rows
+    #[arg(long)]
+    pub(crate) interval: bool,
     /// Beside each KPI the other readings of the same idea
     #[arg(long)]
     pub(crate) variants: bool,

@@ -223,6 +223,10 @@ pub enum Aggregate {
     Median,
     /// Exact 90th percentile with linear interpolation.
     P90,
+    /// What stands behind the interval of a mean. Not for definitions.
+    #[serde(skip)]
+    #[schemars(skip)]
+    SumOfSquares,
 }
 
 /// The value of an aggregate over no rows.

@@ -475,7 +475,8 @@ impl Pipeline {
 
     /// Values that tell rows apart; a null number becomes the smallest integer and is skipped by its count of 0.
     fn apart_values(&self, frame: &DataFrame) -> PolarsResult<Vec<i64>> {
-        let column = frame.column("apart")?;
+        // Constants alone are narrower.
+        let column = frame.column("apart")?.cast(&DataType::Int64)?;
         Ok(column.i64()?.iter().map(|value| value.unwrap_or(i64::MIN)).collect())
     }
 }

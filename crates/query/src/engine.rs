@@ -23,7 +23,7 @@ use crate::evaluate::leaf::unit_of;
 use crate::evaluate::money::Rates;
 use crate::evaluate::space::Space;
 use crate::evaluate::table::{Column, Comparison, Layout};
-use crate::evaluate::{Question, Series, Source, Walk, kinds, past, year};
+use crate::evaluate::{Question, Series, Source, Walk, interval, kinds, past, year};
 use crate::facts::anchor;
 use crate::parse;
 use crate::plan::{Ask, Cubes, Facts, Plan};
@@ -249,6 +249,9 @@ impl Engine {
                         let source = Source::Collect(&mut found);
                         let mut walk = self.walk(source, &mut space, &mut rates, &mut notes);
                         walk.kpi(id, &question)?;
+                        if one.request.interval {
+                            walk.interval(id, &question)?;
+                        }
                     }
                     for ask in found {
                         if known.insert(ask.clone()) {
@@ -294,7 +297,7 @@ impl Engine {
             space.keep(Some(kept));
         }
         let mut questions = Vec::new();
-        let mut found: Vec<(&str, usize, Series, Option<Comparison>)> = Vec::new();
+        let mut found: Vec<(&str, usize, Series, Option<Comparison>, Option<interval::Basis>)> = Vec::new();
         for id in &request.kpis {
             for grain in &prepared.grains {
                 let (shown, asked) = self.question(prepared, id, *grain)?;
@@ -311,7 +314,8 @@ impl Engine {
                     (Some(base), _) => Some(Comparison::Shifted(base)),
                     (None, _) => None,
                 };
-                found.push((id, questions.len(), series, base));
+                let interval = if request.interval { walk.interval(id, &asked)? } else { None };
+                found.push((id, questions.len(), series, base, interval));
                 questions.push(shown);
             }
         }
@@ -320,8 +324,14 @@ impl Engine {
         }
         let columns = found
             .into_iter()
-            .map(|(id, question, series, base)| {
-                Ok(Column { definition: self.catalogue.get(id)?, question: &questions[question], series, base })
+            .map(|(id, question, series, base, interval)| {
+                Ok(Column {
+                    definition: self.catalogue.get(id)?,
+                    question: &questions[question],
+                    series,
+                    base,
+                    interval,
+                })
             })
             .collect::<Result<Vec<_>, QueryError>>()?;
         let layout = Layout {
@@ -330,6 +340,7 @@ impl Engine {
             space: &space,
             segments: &prepared.by,
             sparse: request.sparse,
+            intervals: request.interval,
         };
         let mut frame = layout.frame(&columns, notes)?;
         let running: Vec<&str> =

@@ -18,6 +18,7 @@ mod fixed;
 mod formula;
 mod generate;
 mod hand;
+mod interval;
 mod metamorphic;
 mod movements;
 mod past;

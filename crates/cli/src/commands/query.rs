@@ -83,6 +83,7 @@ fn request(arguments: &QueryArguments, engine: &Engine) -> anyhow::Result<Reques
             .map(|base| if base == "previous" { Base::Previous } else { Base::YearAgo }),
         top: arguments.top,
         sparse: arguments.sparse,
+        interval: arguments.interval,
     })
 }
 

@@ -175,7 +175,9 @@ impl<'a> Source<'a> {
         let kind = self.kind(&expression).map_err(fault)?;
         match (aggregate, kind) {
             (Aggregate::Count, _) | (_, None) => Ok(()),
-            (Aggregate::Sum | Aggregate::Median | Aggregate::P90, Some(Kind::Number)) => Ok(()),
+            (Aggregate::Sum | Aggregate::Median | Aggregate::P90 | Aggregate::SumOfSquares, Some(Kind::Number)) => {
+                Ok(())
+            }
             (Aggregate::CountDistinct, Some(Kind::Text | Kind::Key)) if matches!(expression, Expression::Column(_)) => {
                 Ok(())
             }

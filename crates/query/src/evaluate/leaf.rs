@@ -166,7 +166,7 @@ impl Walk<'_> {
             (Aggregate::Count, of) => (Apart::No, None, of.map(parse::expression).transpose()?),
             (Aggregate::Sum, Some(of)) => (Apart::No, None, Some(parse::expression(of)?)),
             (Aggregate::CountDistinct, Some(of)) => (Apart::Code(of.to_owned()), None, None),
-            (Aggregate::Median | Aggregate::P90, Some(of)) => {
+            (Aggregate::Median | Aggregate::P90 | Aggregate::SumOfSquares, Some(of)) => {
                 let expression = parse::expression(of)?;
                 (Apart::Number(of.to_owned()), Some(expression.clone()), Some(expression))
             }
@@ -299,6 +299,7 @@ impl Walk<'_> {
             Aggregate::Sum => scale,
             // Amounts that were converted have the digits of the rate as well.
             Aggregate::Median | Aggregate::P90 => apart_scale + 1 + (scale - rolled.scale),
+            Aggregate::SumOfSquares => apart_scale * 2,
         };
         for (key, mut cells) in collected {
             cells.sort_unstable_by_key(|(apart, ..)| *apart);
@@ -313,6 +314,7 @@ impl Walk<'_> {
                     (!distinct.is_empty()).then_some(distinct.len() as i128)
                 }
                 Aggregate::Median => quantile(&cells, rows, 5),
+                Aggregate::SumOfSquares => super::interval::sum_of_squares(&cells),
                 _ => quantile(&cells, rows, 9),
             };
             if let Some(value) = value {

@@ -6,6 +6,7 @@
 //! combines them, `table` lays the result out as a frame.
 
 mod converted;
+pub(crate) mod interval;
 pub(crate) mod kinds;
 pub(crate) mod leaf;
 pub(crate) mod money;
