@@ -42,6 +42,11 @@ fn generated_table_in_the_readme() {
 }
 
 #[test]
+fn generated_schema_of_definitions() {
+    check("crates/query/kpis/schema.json", &Catalogue::schema());
+}
+
+#[test]
 fn generated_data_dictionary() {
     let mut text = String::from(
         "# Data dictionary and example exports\n\nThe canonical tables of the lake, generated from `crates/model/src/table.rs`; \

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use dealframe_ingest::DateOrder;
-use dealframe_model::calendar::WeekStart;
+use dealframe_model::calendar::{FiscalYearName, WeekPattern, WeekStart};
 use dealframe_model::date;
 use dealframe_query::request::RateKind;
 
@@ -81,6 +81,12 @@ pub(crate) struct SettingsArguments {
     /// Month with which the fiscal year starts
     #[arg(long, value_name = "MONTH", value_parser = clap::value_parser!(u32).range(1..=12))]
     pub(crate) fiscal_start: Option<u32>,
+    /// Calendar year that numbers the fiscal year: the one in which it ends or starts
+    #[arg(long, value_name = "WHICH", value_parser = fiscal_name)]
+    pub(crate) fiscal_name: Option<FiscalYearName>,
+    /// Fiscal periods of whole weeks: 4-4-5, 4-5-4 or 5-4-4
+    #[arg(long, value_name = "PATTERN", value_parser = week_pattern)]
+    pub(crate) fiscal_weeks: Option<WeekPattern>,
     /// First day of the week: monday or sunday
     #[arg(long, value_name = "DAY", value_parser = week_start)]
     pub(crate) week_start: Option<WeekStart>,
@@ -139,7 +145,8 @@ pub(crate) struct IngestArguments {
 #[derive(Debug, Args)]
 pub(crate) struct QueryArguments {
     /// KPI ids; `dealframe kpis` lists them
-    #[arg(required = true, value_name = "KPI", value_delimiter = ',')]
+    // An id of its own: the settings have an option of the name of this field.
+    #[arg(id = "kpi", required = true, value_name = "KPI", value_delimiter = ',')]
     pub(crate) kpis: Vec<String>,
     #[command(flatten)]
     pub(crate) lake: LakeArgument,
@@ -170,6 +177,12 @@ pub(crate) struct QueryArguments {
     /// Leave out periods and combinations without rows
     #[arg(long)]
     pub(crate) sparse: bool,
+    /// Add the 95 % interval of rates and means, seen as a sample, and mark groups of fewer than 30 rows
+    #[arg(long)]
+    pub(crate) interval: bool,
+    /// Beside each KPI the other readings of the same idea
+    #[arg(long)]
+    pub(crate) variants: bool,
     #[command(flatten)]
     pub(crate) settings: SettingsArguments,
     /// Show the plan instead of the answer
@@ -210,6 +223,9 @@ pub(crate) struct KpisArguments {
     /// Only KPIs that speak of this
     #[arg(long, value_name = "TEXT")]
     pub(crate) search: Option<String>,
+    /// Print the JSON Schema of definition files, for your editor
+    #[arg(long, conflicts_with_all = ["id", "search", "kpis", "format"])]
+    pub(crate) schema: bool,
     /// Folder with KPI definitions of your own
     #[arg(long, value_name = "DIR")]
     pub(crate) kpis: Option<PathBuf>,
@@ -339,6 +355,23 @@ fn rate_kind(text: &str) -> Result<RateKind, String> {
     kinds.into_iter().find(|kind| kind.name() == text).ok_or_else(|| "expected spot, average or plan".to_owned())
 }
 
+fn fiscal_name(text: &str) -> Result<FiscalYearName, String> {
+    match text {
+        "end" => Ok(FiscalYearName::End),
+        "start" => Ok(FiscalYearName::Start),
+        _ => Err("expected end or start".to_owned()),
+    }
+}
+
+fn week_pattern(text: &str) -> Result<WeekPattern, String> {
+    match text {
+        "4-4-5" => Ok(WeekPattern::FourFourFive),
+        "4-5-4" => Ok(WeekPattern::FourFiveFour),
+        "5-4-4" => Ok(WeekPattern::FiveFourFour),
+        _ => Err("expected 4-4-5, 4-5-4 or 5-4-4".to_owned()),
+    }
+}
+
 fn week_start(text: &str) -> Result<WeekStart, String> {
     match text {
         "monday" => Ok(WeekStart::Monday),
@@ -378,14 +411,27 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
+    /// What clap checks in debug builds only, and these tests are not one.
+    #[test]
+    fn no_two_arguments_share_an_id() {
+        for command in Arguments::command().get_subcommands() {
+            let mut ids: Vec<&str> = command.get_arguments().map(|argument| argument.get_id().as_str()).collect();
+            let all = ids.len();
+            ids.sort_unstable();
+            ids.dedup();
+            assert_eq!(ids.len(), all, "{}", command.get_name());
+        }
+    }
+
     #[test]
     fn a_query_in_full() {
         let line = "dealframe query revenue,win_rate deals_won --lake l --by region,owner --grain month,quarter --from 2024-01-01 \
-                    --to 2024-12-31 --compare year-ago --top 5 --fiscal-start 7 --memory-limit 2GiB --format json";
+                    --to 2024-12-31 --compare year-ago --top 5 --fiscal-start 7 --memory-limit 2GiB --kpis own --format json";
         let mut words: Vec<&str> = line.split_whitespace().collect();
         words.extend(["--where", "region = 'East'", "--where", "amount > 5"]);
         let Command::Query(query) = Arguments::try_parse_from(words).unwrap().command else { panic!("no query") };
         assert_eq!(query.kpis, ["revenue", "win_rate", "deals_won"]);
+        assert_eq!(query.settings.kpis.as_deref(), Some(std::path::Path::new("own")));
         assert_eq!(query.by, ["region", "owner"]);
         assert_eq!(query.grain, ["month", "quarter"]);
         assert_eq!(query.filters, ["region = 'East'", "amount > 5"]);
@@ -401,6 +447,7 @@ mod tests {
             "dealframe query revenue --lake l --from 2024-01-01 --period 2024",
             "dealframe query revenue --lake l --compare budget",
             "dealframe query revenue --lake l --fiscal-start 13",
+            "dealframe query revenue --lake l --fiscal-weeks 4-4-4",
             "dealframe query revenue --lake l --memory-limit lots",
             "dealframe ingest --lake l",
             "dealframe ingest a --lake l --allow-shrink",

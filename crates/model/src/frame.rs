@@ -1,7 +1,8 @@
 //! The tidy result of a query: one row per KPI, period and segment combination.
 //!
 //! Columns, in this order: `kpi, grain, period_start, period, <segments...>, value, unit,
-//! numerator, denominator, rows`, and with a comparison `base_value, change, change_ratio`.
+//! numerator, denominator, rows`, with a comparison `base_value, change, change_ratio`, and with
+//! intervals `low, high, small_sample`.
 //! Every number is an exact scaled integer, so that a frame prints the same bytes everywhere.
 //! `dealframe-query` makes frames, `dealframe-report` prints them.
 
@@ -56,6 +57,15 @@ pub struct Row {
     pub base: Option<Number>,
 }
 
+/// The 95 % interval of a line's value, seen as a sample; nothing where it has no meaning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Interval {
+    pub low: Option<Number>,
+    pub high: Option<Number>,
+    /// Too few rows to lean on.
+    pub is_small: Option<bool>,
+}
+
 /// A period of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Period {
@@ -91,6 +101,8 @@ pub struct Frame {
     pub rows: Vec<Row>,
     /// Whether rows carry a comparison.
     pub compared: bool,
+    /// Under `--interval` one for each row; else none at all.
+    pub intervals: Option<Vec<Interval>>,
     /// Remarks for people: exclusions, running periods, missing rates. Never part of the data.
     pub notes: Vec<String>,
 }
@@ -104,7 +116,15 @@ impl Frame {
         if self.compared {
             columns.extend(["base_value", "change", "change_ratio"]);
         }
+        if self.intervals.is_some() {
+            columns.extend(["low", "high", "small_sample"]);
+        }
         columns
+    }
+
+    /// The interval of the row at a position.
+    pub fn interval(&self, row: usize) -> Interval {
+        self.intervals.as_ref().and_then(|intervals| intervals.get(row)).copied().unwrap_or_default()
     }
 
     /// A row's segment value in one column, `None` for null.

@@ -5,10 +5,11 @@
 //! too. Reading the files, checking them against the tables and running them is the business of
 //! `dealframe-query`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One KPI. Field names are those of the YAML files.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Definition {
     /// Lower-case words joined by `_`; equals the file name.
@@ -43,7 +44,7 @@ pub struct Definition {
 }
 
 /// What a value counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// An amount in a currency; the result names the currency.
@@ -76,7 +77,7 @@ impl Unit {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Better {
     Higher,
@@ -85,7 +86,7 @@ pub enum Better {
 }
 
 /// How the value comes about.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Compute {
     /// What happened in the period.
@@ -103,8 +104,11 @@ pub enum Compute {
     /// A sum of parts, e.g. revenue less cost.
     Total { part: Part },
     /// Another KPI against itself: over time, or against its total.
+    // The operation lies beside `of`, which the schema cannot say without this word.
+    #[schemars(extend("unevaluatedProperties" = false))]
     Derived(Derived),
-    /// Arithmetic on the values of other KPIs: names, numbers, `+ - * /` and brackets.
+    /// Arithmetic on the values of other KPIs: names, numbers, `+ - * /` and brackets. A name stands for the value as
+    /// it is shown, a quotient with its twelve digits, so that anybody can work it out again from the parts.
     Formula { formula: String },
     /// Customers seen in one period and again in the next.
     Retention { retention: Retention },
@@ -141,7 +145,7 @@ fn is_one(factor: &i64) -> bool {
 }
 
 /// A part of a ratio: one term, or several that are added up.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Part {
     One(Box<Term>),
@@ -157,9 +161,10 @@ impl Part {
     }
 }
 
-/// One addend of a part.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One addend of a part: a measure, a stock or another KPI.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("allOf" = [{ "oneOf": [{ "required": ["measure"] }, { "required": ["stock"] }, { "required": ["kpi"] }] }]))]
 pub struct Term {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measure: Option<Measure>,
@@ -176,7 +181,7 @@ pub struct Term {
     pub minus: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum At {
     Start,
@@ -185,7 +190,7 @@ pub enum At {
 }
 
 /// An aggregate over the rows of a table that fall into the period by one date column.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Measure {
     pub table: String,
@@ -206,7 +211,7 @@ pub struct Measure {
     pub ahead: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Aggregate {
     /// Rows; with `of`, rows where it is not null.
@@ -218,10 +223,14 @@ pub enum Aggregate {
     Median,
     /// Exact 90th percentile with linear interpolation.
     P90,
+    /// What stands behind the interval of a mean. Not for definitions.
+    #[serde(skip)]
+    #[schemars(skip)]
+    SumOfSquares,
 }
 
 /// The value of an aggregate over no rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Empty {
     #[default]
@@ -230,7 +239,7 @@ pub enum Empty {
 }
 
 /// What is there at a point in time: rows that have started and have not ended.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stock {
     pub table: String,
@@ -246,7 +255,7 @@ pub struct Stock {
 }
 
 /// A KPI made from another one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Derived {
     /// Id of the KPI it is made from.
     pub of: String,
@@ -255,7 +264,7 @@ pub struct Derived {
 }
 
 /// What `derived` does with another KPI.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "operation", deny_unknown_fields)]
 pub enum Operation {
     /// (value - base) / base.
@@ -268,23 +277,29 @@ pub enum Operation {
     /// Sum from the start of the year (or of all time) to the end of the period.
     Cumulative { reset: Reset },
     /// Mean of the last periods.
-    MovingAverage { periods: u32 },
+    MovingAverage {
+        #[schemars(range(min = 2))]
+        periods: u32,
+    },
     /// The KPI itself, broken down by a segment when the query names none.
     By { segment: String },
     /// Value / the mean of the values of its year: above 1 in strong periods.
     SeasonalIndex,
     /// Least-squares slope over the last periods, per period.
-    Trend { periods: u32 },
+    Trend {
+        #[schemars(range(min = 2))]
+        periods: u32,
+    },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Base {
     Previous,
     YearAgo,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reset {
     Never,
@@ -293,7 +308,7 @@ pub enum Reset {
 }
 
 /// Identity-based retention: of the customers of the period before, those seen again.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retention {
     pub table: String,
@@ -306,14 +321,14 @@ pub struct Retention {
     pub show: RetentionShow,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RetentionShow {
     Retained,
     Lost,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Movement {
     New,
@@ -324,7 +339,7 @@ pub enum Movement {
     Net,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AttainmentShow {
     Target,

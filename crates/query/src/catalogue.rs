@@ -9,11 +9,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use dealframe_model::kpi::{Compute, Definition, Derived, Measure, Operation, Part, Stock};
+use dealframe_model::kpi::{Compute, Definition};
 
+use crate::definition::{self, Fault, Placed, check};
 use crate::error::{QueryError, nearest};
-use crate::parse;
-use crate::plan::is_table;
 
 mod embedded {
     include!(concat!(env!("OUT_DIR"), "/definitions.rs"));
@@ -29,6 +28,11 @@ struct Entry {
 pub struct Catalogue {
     entries: BTreeMap<String, Entry>,
     order: Vec<String>,
+}
+
+fn at(file: &str, placed: Placed) -> QueryError {
+    let file = placed.line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"));
+    QueryError::Definition { file, reason: placed.reason }
 }
 
 impl Catalogue {
@@ -70,8 +74,9 @@ impl Catalogue {
     }
 
     fn insert(&mut self, id: &str, file: &str, text: String) -> Result<(), QueryError> {
-        if self.entries.contains_key(id) {
-            return Err(QueryError::Definition { file: file.to_owned(), reason: format!("the id `{id}` is taken") });
+        if let Some(known) = self.entries.get(id) {
+            let reason = format!("the id `{id}` is taken by {}", known.file);
+            return Err(at(file, definition::placed(&text, Fault::new("id", reason))));
         }
         self.order.push(id.to_owned());
         self.entries.insert(id.to_owned(), Entry { file: file.to_owned(), text, definition: OnceLock::new() });
@@ -95,12 +100,17 @@ impl Catalogue {
         if let Some(definition) = entry.definition.get() {
             return Ok(definition);
         }
-        let fail = |reason: String| QueryError::Definition { file: entry.file.clone(), reason };
-        let definition: Definition = serde_saphyr::from_str(&entry.text).map_err(|error| fail(error.to_string()))?;
+        let definition = definition::read(&entry.text).map_err(|placed| at(&entry.file, placed))?;
         if definition.id != id {
-            return Err(fail(format!("the id is `{}`, the file is named `{id}`", definition.id)));
+            let reason = format!("the id is `{}`, the file is named `{id}`", definition.id);
+            return Err(at(&entry.file, definition::placed(&entry.text, Fault::new("id", reason))));
         }
         Ok(entry.definition.get_or_init(|| definition))
+    }
+
+    /// The JSON Schema of definition files, for editors.
+    pub fn schema() -> String {
+        definition::schema::text()
     }
 
     /// The text of a definition, as it stands in its file.
@@ -155,8 +165,13 @@ impl Catalogue {
 
     fn validate_one(&self, id: &str) -> Result<(), QueryError> {
         let definition = self.get(id)?;
-        let file = self.entries.get(id).map(|entry| entry.file.clone()).unwrap_or_default();
-        let fail = |reason: String| QueryError::Definition { file: file.clone(), reason };
+        self.faultless(definition).map_err(|fault| match self.entries.get(id) {
+            Some(entry) => at(&entry.file, definition::placed(&entry.text, fault)),
+            None => QueryError::Definition { file: id.to_owned(), reason: fault.reason },
+        })
+    }
+
+    fn faultless(&self, definition: &Definition) -> Result<(), Fault> {
         let named = [
             ("name", &definition.name),
             ("what", &definition.what),
@@ -169,30 +184,44 @@ impl Catalogue {
         ];
         for (field, text) in named {
             if text.trim().is_empty() {
-                return Err(fail(format!("`{field}` is empty")));
+                return Err(Fault::new(field, format!("`{field}` is empty")));
             }
         }
-        for related in &definition.related {
+        let no_kpi = |path: String, verb: &str, id: &str| {
+            let likely = nearest(id, self.ids());
+            let hint = likely.first().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+            Fault::new(path, format!("{verb} `{id}`, which is no KPI{hint}"))
+        };
+        for (position, related) in definition.related.iter().enumerate() {
             if !self.entries.contains_key(related) {
-                return Err(fail(format!("`related` names `{related}`, which is no KPI")));
+                return Err(no_kpi(format!("related.{position}"), "`related` names", related));
             }
         }
-        for id in references(&definition.compute) {
-            let target = self.get(&id).map_err(|_| fail(format!("it uses `{id}`, which is no KPI")))?;
+        for (path, id) in check::references(&definition.compute) {
+            if !self.entries.contains_key(&id) {
+                return Err(no_kpi(path, "it uses", &id));
+            }
+            // A broken definition says itself what is wrong with it.
+            let Ok(target) = self.get(&id) else { continue };
             let mut seen = vec![definition.id.clone()];
-            self.check_cycle(target, &mut seen).map_err(&fail)?;
+            self.check_cycle(target, &mut seen).map_err(|reason| Fault::new(path, reason))?;
         }
-        check_compute(&definition.compute).map_err(fail)
+        check::meaning(&definition.compute)
     }
 
     fn check_cycle(&self, definition: &Definition, seen: &mut Vec<String>) -> Result<(), String> {
+        if seen.first() == Some(&definition.id) {
+            return Err(format!("it uses itself: {} -> {}", seen.join(" -> "), definition.id));
+        }
+        // A circle that this one is not part of is told where it is.
         if seen.contains(&definition.id) {
-            return Err(format!("it uses itself: {}", seen.join(" -> ")));
+            return Ok(());
         }
         seen.push(definition.id.clone());
         for id in references(&definition.compute) {
-            let target = self.get(&id).map_err(|_| format!("it uses `{id}`, which is no KPI"))?;
-            self.check_cycle(target, seen)?;
+            if let Ok(target) = self.get(&id) {
+                self.check_cycle(target, seen)?;
+            }
         }
         seen.pop();
         Ok(())
@@ -201,62 +230,7 @@ impl Catalogue {
 
 /// Ids of the KPIs that a computation refers to.
 pub(crate) fn references(compute: &Compute) -> Vec<String> {
-    let of_part = |part: &Part| part.terms().iter().filter_map(|term| term.kpi.clone()).collect::<Vec<_>>();
-    match compute {
-        Compute::Ratio { numerator, denominator, .. } => [of_part(numerator), of_part(denominator)].concat(),
-        Compute::Total { part } => of_part(part),
-        Compute::Derived(Derived { of, .. }) => vec![of.clone()],
-        Compute::Formula { formula } => crate::formula::names(formula).unwrap_or_default(),
-        Compute::Attainment { actual, .. } => vec![actual.clone()],
-        Compute::Flow { .. } | Compute::Stock { .. } | Compute::Retention { .. } | Compute::Recurring { .. } => {
-            Vec::new()
-        }
-    }
-}
-
-fn check_compute(compute: &Compute) -> Result<(), String> {
-    let measure = |measure: &Measure| check_source(&measure.table, measure.of.as_deref(), measure.filter.as_deref());
-    let stock = |stock: &Stock| check_source(&stock.table, stock.of.as_deref(), stock.filter.as_deref());
-    let part = |part: &Part| -> Result<(), String> {
-        for term in part.terms() {
-            match (&term.measure, &term.stock, &term.kpi) {
-                (Some(source), None, None) => measure(source)?,
-                (None, Some(source), None) => stock(source)?,
-                (None, None, Some(_)) => {}
-                _ => return Err("a term names exactly one of measure, stock and kpi".to_owned()),
-            }
-        }
-        if part.terms().is_empty() { Err("a part has no terms".to_owned()) } else { Ok(()) }
-    };
-    match compute {
-        Compute::Flow { measure: source } => measure(source),
-        Compute::Ratio { numerator, denominator, .. } => part(numerator).and_then(|()| part(denominator)),
-        Compute::Stock { stock: source } => stock(source),
-        Compute::Total { part: sum } => part(sum),
-        Compute::Formula { formula } => crate::formula::names(formula).map(|_| ()),
-        Compute::Retention { retention } => check_source(&retention.table, None, retention.filter.as_deref()),
-        Compute::Derived(Derived {
-            operation: Operation::MovingAverage { periods } | Operation::Trend { periods },
-            ..
-        }) => {
-            if *periods >= 2 {
-                Ok(())
-            } else {
-                Err("`periods` must be at least 2".to_owned())
-            }
-        }
-        Compute::Derived(_) | Compute::Recurring { .. } | Compute::Attainment { .. } => Ok(()),
-    }
-}
-
-fn check_source(table: &str, of: Option<&str>, filter: Option<&str>) -> Result<(), String> {
-    if !is_table(table) {
-        return Err(format!("there is no table `{table}`"));
-    }
-    for text in [of, filter].into_iter().flatten() {
-        parse::expression(text).map_err(|error| error.to_string())?;
-    }
-    Ok(())
+    check::references(compute).into_iter().map(|(_, id)| id).collect()
 }
 
 #[cfg(test)]

@@ -71,12 +71,14 @@ impl Scope<'_> {
 
     /// A deal that closed after the as-of day was open on it.
     pub(crate) fn rewound_code(&self, name: &str, domain: &str) -> Result<Expr, QueryError> {
-        let (Some(day), "status") = (self.rewind_to, name) else { return Ok(col(name)) };
-        if self.fact.column("close_date").is_none() || self.fact.table != "deals" {
-            return Ok(col(name));
-        }
+        let closing = match (self.fact.table.as_str(), name) {
+            ("deals", "status") => "close_date",
+            ("line_items", "deal_status") => "deal_close_date",
+            _ => return Ok(col(name)),
+        };
+        let Some(day) = self.rewind_to.filter(|_| self.fact.column(closing).is_some()) else { return Ok(col(name)) };
         let open = self.code(domain, "open")?;
-        Ok(when(later_than("close_date", day)).then(lit(open)).otherwise(col(name)))
+        Ok(when(later_than(closing, day)).then(lit(open)).otherwise(col(name)))
     }
 
     /// A lead that was converted or qualified after the as-of day was not yet so on it.

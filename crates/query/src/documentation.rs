@@ -23,13 +23,25 @@ impl Catalogue {
             "# The KPI catalogue\n\nGenerated from the definitions in `crates/query/kpis`; do not edit by hand. \
              A test compares the two, and `DEALFRAME_WRITE=1 cargo test --release --workspace generated` writes it anew.\n",
         );
-        for (family, title) in FAMILIES {
+        for (family, title) in self.families() {
             let _ = write!(text, "\n## {title}\n");
             for definition in self.all().filter(|definition| definition.family == family) {
                 text.push_str(&self.entry(definition));
             }
         }
         text
+    }
+
+    /// Families and their titles: ours, then those of the user under their own names.
+    fn families(&self) -> Vec<(String, String)> {
+        let owned = |(family, title): (&str, &str)| (family.to_owned(), title.to_owned());
+        let mut families: Vec<(String, String)> = FAMILIES.into_iter().map(owned).collect();
+        for definition in self.all() {
+            if !families.iter().any(|(family, _)| *family == definition.family) {
+                families.push(owned((&definition.family, &definition.family)));
+            }
+        }
+        families
     }
 
     /// One definition as Markdown.

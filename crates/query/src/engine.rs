@@ -23,7 +23,7 @@ use crate::evaluate::leaf::unit_of;
 use crate::evaluate::money::Rates;
 use crate::evaluate::space::Space;
 use crate::evaluate::table::{Column, Comparison, Layout};
-use crate::evaluate::{Question, Series, Source, Walk, kinds};
+use crate::evaluate::{Question, Series, Source, Walk, interval, kinds, past, year};
 use crate::facts::anchor;
 use crate::parse;
 use crate::plan::{Ask, Cubes, Facts, Plan};
@@ -198,6 +198,8 @@ impl Engine {
     ) -> Result<(Question, Question), QueryError> {
         let request = prepared.request;
         let calendar = &self.settings.calendar;
+        year::check(&self.catalogue, id, grain, calendar)?;
+        past::check(&self.catalogue, id, self.rewind_to)?;
         let cap = self.as_of.map(|day| day + 1);
         let to = match (request.to, cap) {
             (Some(to), Some(cap)) => Some(to.min(cap)),
@@ -263,6 +265,9 @@ impl Engine {
                         let source = Source::Collect(&mut found);
                         let mut walk = self.walk(source, &mut space, &mut rates, &mut notes);
                         walk.kpi(id, &question)?;
+                        if one.request.interval {
+                            walk.interval(id, &question)?;
+                        }
                     }
                     for ask in found {
                         if known.insert(ask.clone()) {
@@ -275,7 +280,7 @@ impl Engine {
         Plan::new(&asks, &self.facts)
     }
 
-    fn walk<'w>(
+    pub(crate) fn walk<'w>(
         &'w self,
         source: Source<'w>,
         space: &'w mut Space,
@@ -308,7 +313,7 @@ impl Engine {
             space.keep(Some(kept));
         }
         let mut questions = Vec::new();
-        let mut found: Vec<(&str, usize, Series, Option<Comparison>)> = Vec::new();
+        let mut found: Vec<(&str, usize, Series, Option<Comparison>, Option<interval::Basis>)> = Vec::new();
         for id in &request.kpis {
             for grain in &prepared.grains {
                 let (shown, asked) = self.question(prepared, id, *grain)?;
@@ -325,7 +330,8 @@ impl Engine {
                     (Some(base), _) => Some(Comparison::Shifted(base)),
                     (None, _) => None,
                 };
-                found.push((id, questions.len(), series, base));
+                let interval = if request.interval { walk.interval(id, &asked)? } else { None };
+                found.push((id, questions.len(), series, base, interval));
                 questions.push(shown);
             }
         }
@@ -334,8 +340,14 @@ impl Engine {
         }
         let columns = found
             .into_iter()
-            .map(|(id, question, series, base)| {
-                Ok(Column { definition: self.catalogue.get(id)?, question: &questions[question], series, base })
+            .map(|(id, question, series, base, interval)| {
+                Ok(Column {
+                    definition: self.catalogue.get(id)?,
+                    question: &questions[question],
+                    series,
+                    base,
+                    interval,
+                })
             })
             .collect::<Result<Vec<_>, QueryError>>()?;
         let layout = Layout {
@@ -344,6 +356,7 @@ impl Engine {
             space: &space,
             segments: &prepared.by,
             sparse: request.sparse,
+            intervals: request.interval,
         };
         let mut frame = layout.frame(&columns, notes)?;
         let running: Vec<&str> =

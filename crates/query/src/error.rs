@@ -71,7 +71,10 @@ impl QueryError {
             Self::Expression { .. } => {
                 Some("write a comparison such as region = 'East' or amount >= 1000 and not stage in ('Won', 'Lost')".to_owned())
             }
-            Self::Definition { .. } => Some("`dealframe kpis revenue --format yaml` shows a complete definition".to_owned()),
+            Self::Definition { .. } => Some(
+                "`dealframe kpis revenue --format yaml` shows a complete definition, `dealframe kpis --schema` all fields for your editor"
+                    .to_owned(),
+            ),
             Self::Unsupported { hint, .. } | Self::Period { hint, .. } => Some(hint.clone()),
             Self::MixedCurrencies { .. } => Some(
                 "convert with --currency EUR (needs rows in fx_rates), or split with --by currency, or choose one with --where \"currency = 'EUR'\""

@@ -10,6 +10,7 @@
 pub mod catalogue;
 pub(crate) mod compile;
 pub(crate) mod cube;
+pub(crate) mod definition;
 pub mod documentation;
 pub mod engine;
 pub mod error;
@@ -27,6 +28,7 @@ pub(crate) mod plan;
 pub(crate) mod preaggregate;
 pub mod request;
 pub(crate) mod sql;
+pub mod variants;
 
 pub use catalogue::Catalogue;
 pub use engine::Engine;

@@ -506,7 +506,13 @@ fn is_sum(name: &str, position: usize) -> bool {
 /// Values that tell rows apart; a null number becomes the smallest integer and is skipped by its count of 0.
 fn apart_values(frame: &DataFrame) -> Result<Vec<i64>, QueryError> {
     let values = || -> PolarsResult<Vec<i64>> {
-        Ok(frame.column("apart")?.i64()?.iter().map(|value| value.unwrap_or(i64::MIN)).collect())
+        Ok(frame
+            .column("apart")?
+            .cast(&DataType::Int64)?
+            .i64()?
+            .iter()
+            .map(|value| value.unwrap_or(i64::MIN))
+            .collect())
     };
     values().map_err(|error| QueryError::engine("values told apart", error))
 }

@@ -81,6 +81,12 @@ struct Member<'n> {
     time_origin: i64,
 }
 
+impl Member<'_> {
+    fn has_no_keys(&self) -> bool {
+        self.keys.time.is_none() && self.keys.codes.is_empty()
+    }
+}
+
 /// The selection of a pass: every column once, whoever wants it.
 #[derive(Default)]
 struct Selection {
@@ -133,8 +139,11 @@ pub(crate) fn run(
         Some(predicate) => frame.filter(predicate),
         None => frame,
     };
-    // A selection of no columns would have no rows either.
-    let frame = if selection.columns.is_empty() { frame } else { frame.select(selection.columns.clone()) };
+    // A selection of constants, or of nothing, would not have the rows of the table.
+    if let (true, Some(column)) = (members.iter().all(Member::has_no_keys), fact.columns.first()) {
+        selection.add("rows".to_owned(), col(column.name.as_str()));
+    }
+    let frame = frame.select(selection.columns.clone());
     let frame = Arc::new(PreAggregate::new(keys, sums)).aggregate(frame);
     let place = format!("a pass over {}", fact.table);
     let (frame, plan) = collect(frame, &place, explain)?;
@@ -208,7 +217,11 @@ fn member<'n>(
                 let position = selection.sums.len();
                 let terms = node.terms(fact, rewind_to, measure, true)?;
                 let (value, scale) = match terms.number {
-                    Some((number, scale)) => (Some(selection.add(format!("value {position}"), number)), scale),
+                    Some((number, scale)) => {
+                        // Constants alone are narrower.
+                        let number = number.cast(DataType::Int64);
+                        (Some(selection.add(format!("value {position}"), number)), scale)
+                    }
                     None => (None, 0),
                 };
                 let mask = terms.mask.map(|mask| selection.add(format!("mask {position}"), mask));

@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 
 use crate::cube::{Cube, Rolled, Ways};
 use crate::error::QueryError;
-use crate::facts::derived::{self, DERIVED};
+use crate::facts::derived;
 use crate::facts::{Fact, build};
 use crate::node::{Apart, MeasureSpec, NodeReport, NodeSpec};
 use crate::pass;
@@ -66,11 +66,6 @@ impl Facts {
         open.insert(name.to_owned(), Arc::clone(&fact));
         Ok(fact)
     }
-}
-
-/// Whether a fact table of this name exists.
-pub(crate) fn is_table(name: &str) -> bool {
-    table::table(name).is_some() || DERIVED.contains(&name)
 }
 
 /// Groups that a cube may have for every row of its table: beyond that, sharing a pass costs more than it saves.

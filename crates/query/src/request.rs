@@ -27,6 +27,8 @@ pub struct Request {
     pub top: Option<u32>,
     /// Leave out periods and combinations without rows.
     pub sparse: bool,
+    /// Give rates and means their 95 % interval.
+    pub interval: bool,
 }
 
 /// How a currency conversion picks its rate.

@@ -269,6 +269,7 @@ impl SectionSpec {
             compare,
             top: self.top,
             sparse: self.sparse,
+            interval: false,
         })
     }
 }

@@ -10,11 +10,14 @@ mod program;
 
 mod bad_input;
 mod conservation;
+mod definitions;
 mod demonstration;
 mod determinism;
 mod formats;
 mod full_disk;
+mod interval;
 mod killed;
 mod known_answers;
 mod reports;
 mod truth;
+mod variants;

@@ -188,6 +188,14 @@ impl<'a> Question<'a> {
         aggregate(measure.aggregate, measure.empty, &values)
     }
 
+    /// The numbers that a measure adds up.
+    pub fn values(&self, measure: &Measure, window: Window, combination: Option<&Combination>) -> Vec<Fraction> {
+        let candidates = self.candidates(measure_leaf(measure));
+        let wanted = |row: &&Candidate| combination.is_none_or(|wanted| row.combination == *wanted);
+        let within = |row: &&Candidate| window.first <= row.from && row.from <= window.last;
+        candidates.iter().filter(wanted).filter(within).filter_map(|row| row.of.as_number()).collect()
+    }
+
     /// What stands at the end of a window, or stood on the day before it.
     fn stock(&self, stock: &Stock, at: At, window: Window, combination: Option<&Combination>) -> Total {
         let day = match at {
@@ -412,6 +420,7 @@ fn aggregate(aggregate: Aggregate, empty: Empty, values: &[&Value]) -> Total {
         Aggregate::Sum => Some(numbers.iter().fold(Fraction::ZERO, |sum, number| sum.plus(*number))),
         Aggregate::Median => at_share(&numbers, Fraction::new(1, 2)),
         Aggregate::P90 => at_share(&numbers, Fraction::new(9, 10)),
+        Aggregate::SumOfSquares => panic!("no definition adds up squares"),
     };
     let zero = matches!(aggregate, Aggregate::Median | Aggregate::P90).then_some(Fraction::ZERO);
     let value = match empty {

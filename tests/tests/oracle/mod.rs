@@ -7,7 +7,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod calendars;
 mod compare;
+mod currency;
 mod derived;
 mod dialect;
 mod evaluate;
@@ -16,7 +18,10 @@ mod fixed;
 mod formula;
 mod generate;
 mod hand;
+mod interval;
 mod metamorphic;
+mod movements;
+mod past;
 mod random;
 mod segments;
 mod value;

@@ -78,20 +78,27 @@ impl Fraction {
         Self::new(if self.top < 0 { -magnitude } else { magnitude }, unit)
     }
 
+    /// The greatest integer that is not above it.
+    pub fn floor(self) -> i128 {
+        self.top.div_euclid(self.bottom)
+    }
+
     pub fn is_zero(self) -> bool {
         self.top == 0
     }
 
-    /// As a decimal with four digits, as rows hold them.
+    /// As a decimal with four digits, as rows hold them, or the eight of a rate.
     pub fn plain(self) -> String {
-        let scaled = self.times(Self::whole(10_000));
+        let digits = if 10_000 % self.bottom == 0 { 4 } else { 8 };
+        let unit = 10_u128.pow(digits);
+        let scaled = self.times(Self::whole(unit as i128));
         assert_eq!(scaled.bottom, 1, "{self} has more digits than a row holds");
         let sign = if scaled.top < 0 { "-" } else { "" };
         let magnitude = scaled.top.unsigned_abs();
-        if magnitude.is_multiple_of(10_000) {
-            format!("{sign}{}", magnitude / 10_000)
+        if magnitude.is_multiple_of(unit) {
+            format!("{sign}{}", magnitude / unit)
         } else {
-            format!("{sign}{}.{:04}", magnitude / 10_000, magnitude % 10_000)
+            format!("{sign}{}.{:0width$}", magnitude / unit, magnitude % unit, width = digits as usize)
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `dealframe kpis`: the catalogue, or one definition in full. Needs no lake.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use dealframe_model::kpi::Definition;
@@ -10,6 +11,10 @@ use crate::arguments::KpisArguments;
 use crate::{output, printer};
 
 pub(super) fn run(arguments: &KpisArguments) -> anyhow::Result<ExitCode> {
+    if arguments.schema {
+        output::text(&Catalogue::schema(), &arguments.output)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let catalogue = Catalogue::load(arguments.kpis.as_deref())?;
     let format = arguments.output.format.as_deref();
     if let Some(id) = &arguments.id {
@@ -19,7 +24,7 @@ pub(super) fn run(arguments: &KpisArguments) -> anyhow::Result<ExitCode> {
         } else if format.is_none() && arguments.output.out.is_none() {
             printer::data(full(definition, &catalogue.siblings(id)).as_bytes())?;
         } else {
-            output::listing(&fields(definition), &arguments.output)?;
+            output::listing(&fields(definition, &catalogue.siblings(id)), &arguments.output)?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -82,10 +87,18 @@ fn parts(definition: &Definition) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn fields(definition: &Definition) -> Listing {
+/// What tells readings of one idea apart: what is computed, and over which rows.
+fn difference(sibling: &Definition) -> [String; 2] {
+    [&sibling.formula, &sibling.population].map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+fn fields(definition: &Definition, siblings: &[&Definition]) -> Listing {
+    let mut parts = parts(definition);
+    for sibling in siblings {
+        parts.push(("variant", format!("{}: {}", sibling.id, difference(sibling).join(" "))));
+    }
     let mut listing = Listing::new(&[("field", ColumnKind::Text), ("text", ColumnKind::Text)]);
-    listing.rows =
-        parts(definition).into_iter().map(|(field, text)| vec![Some(field.to_owned()), Some(text)]).collect();
+    listing.rows = parts.into_iter().map(|(field, text)| vec![Some(field.to_owned()), Some(text)]).collect();
     listing
 }
 
@@ -100,10 +113,19 @@ fn full(definition: &Definition, siblings: &[&Definition]) -> String {
         }
     }
     if !siblings.is_empty() {
-        text.push_str("\nOther readings of the same idea:\n");
+        let concept = definition.concept.as_deref().unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "\nOther readings of the same idea ({concept}); `dealframe query {} --variants` sets them side by side:",
+            definition.id
+        );
         let widest = siblings.iter().map(|sibling| sibling.id.len()).max().unwrap_or(0);
         for sibling in siblings {
-            text.push_str(&format!("  {:<widest$}  {}\n", sibling.id, sibling.what.trim()));
+            let mut label = sibling.id.as_str();
+            for line in difference(sibling).iter().flat_map(|text| wrapped(text, 100 - widest)) {
+                let _ = writeln!(text, "  {label:<widest$}  {line}");
+                label = "";
+            }
         }
     }
     text

@@ -22,8 +22,11 @@ pub(super) fn run(arguments: &QueryArguments) -> anyhow::Result<ExitCode> {
     let format = output::format(&arguments.output, printer::is_terminal())?;
     let lake = &arguments.lake.lake;
     let engine = Engine::open(lake, settings(&arguments.settings, lake)?)?;
-    let request = request(arguments, &engine)?;
+    let mut request = request(arguments, &engine)?;
     printer::talk(&resolved(&request, &engine));
+    if arguments.variants {
+        request = with_variants(&request, &engine)?;
+    }
     if let Some(dialect) = &arguments.sql {
         let mut statement = engine.to_sql(&request, dialect)?;
         if !statement.ends_with('\n') {
@@ -80,7 +83,25 @@ fn request(arguments: &QueryArguments, engine: &Engine) -> anyhow::Result<Reques
             .map(|base| if base == "previous" { Base::Previous } else { Base::YearAgo }),
         top: arguments.top,
         sparse: arguments.sparse,
+        interval: arguments.interval,
     })
+}
+
+/// The request with the other readings of its KPIs; says what each of them divides by what.
+fn with_variants(request: &Request, engine: &Engine) -> anyhow::Result<Request> {
+    let variants = engine.with_variants(request)?;
+    let widest = variants.request.kpis.iter().map(String::len).max().unwrap_or(0);
+    for id in &variants.request.kpis {
+        let formula: Vec<&str> = engine.catalogue().get(id)?.formula.split_whitespace().collect();
+        printer::talk(&format!("  {id:<widest$}  {}", formula.join(" ")));
+    }
+    for id in request.kpis.iter().filter(|id| engine.catalogue().siblings(id).is_empty()) {
+        printer::talk(&format!("note: there is one reading only of {id}"));
+    }
+    for (id, reason) in &variants.left_out {
+        printer::talk(&format!("note: {id} is left out: {reason}"));
+    }
+    Ok(variants.request)
 }
 
 fn grain(name: &str) -> anyhow::Result<Grain> {

@@ -17,6 +17,8 @@ pub(super) fn settings(arguments: &SettingsArguments, lake: &Path) -> anyhow::Re
     if let Some(month) = arguments.fiscal_start {
         calendar.fiscal_start_month = month;
     }
+    calendar.fiscal_year_name = arguments.fiscal_name.unwrap_or_default();
+    calendar.week_pattern = arguments.fiscal_weeks;
     if let Some(start) = arguments.week_start {
         calendar.week_start = start;
     }

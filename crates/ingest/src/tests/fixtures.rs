@@ -430,7 +430,7 @@ fn ads_reports() {
 #[test]
 fn the_example_exports_load_without_a_reject() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets");
-    let expected: [(&str, u64); 8] = [
+    let expected: [(&str, u64); 10] = [
         ("salesforce", 17),
         ("hubspot", 7),
         ("pipedrive", 3),
@@ -438,7 +438,9 @@ fn the_example_exports_load_without_a_reject() {
         ("dynamics", 3),
         ("stripe", 2),
         ("ads", 3),
-        ("plain", 6),
+        ("plain", 18),
+        ("chargebee", 4),
+        ("surveymonkey", 3),
     ];
     for (vendor, records) in expected {
         let folder = Folder::new();

@@ -77,7 +77,15 @@ impl Walk<'_> {
         Ok(series)
     }
 
-    fn stock_until(&mut self, stock: &Stock, question: &Question, to: Option<i32>) -> Result<Series, QueryError> {
+    pub(super) fn stock_until(
+        &mut self,
+        stock: &Stock,
+        question: &Question,
+        to: Option<i32>,
+    ) -> Result<Series, QueryError> {
+        if let Some(converted) = self.converted_stock(stock, question, to)? {
+            return Ok(converted);
+        }
         let filter = was_there(stock)?;
         let side = |date| Leaf {
             table: &stock.table,
@@ -154,7 +162,7 @@ impl Walk<'_> {
             (Aggregate::Count, of) => (Apart::No, None, of.map(parse::expression).transpose()?),
             (Aggregate::Sum, Some(of)) => (Apart::No, None, Some(parse::expression(of)?)),
             (Aggregate::CountDistinct, Some(of)) => (Apart::Code(of.to_owned()), None, None),
-            (Aggregate::Median | Aggregate::P90, Some(of)) => {
+            (Aggregate::Median | Aggregate::P90 | Aggregate::SumOfSquares, Some(of)) => {
                 let expression = parse::expression(of)?;
                 (Apart::Number(of.to_owned()), Some(expression.clone()), Some(expression))
             }
@@ -244,7 +252,7 @@ impl Walk<'_> {
         let currencies = if money.needs_currency { Some(fact.labels("currency")?) } else { None };
         let currency_position = by.len();
         let mut seen: Vec<u32> = Vec::new();
-        let mut collected: HashMap<Key, Vec<(i64, i128, i64)>> = HashMap::new();
+        let mut collected: HashMap<Key, Vec<(i128, i128, i64)>> = HashMap::new();
         let cells_with_rows = || (0..combinations.len()).filter(|cell| rolled.counts[*cell] != 0);
         let period_of = |cell: usize| match money.converts {
             true => self.calendar.index(question.grain, rolled.ways.periods[cell]),
@@ -256,6 +264,7 @@ impl Walk<'_> {
         let scale = if money.converts { rolled.scale + dealframe_model::decimal::RATE_SCALE } else { rolled.scale };
         for cell in cells_with_rows() {
             let number = combinations[cell];
+            let mut apart = if is_apart { i128::from(rolled.ways.apart[cell]) } else { 0 };
             let day = rolled.ways.periods[cell];
             // A count counts, whatever the values are.
             let mut sum =
@@ -273,11 +282,12 @@ impl Walk<'_> {
                         .map_or(target, |label| &**label);
                     let rate = self.rates.rate(self.facts, self.settings.rate_kind, from, target, day)?;
                     sum *= rate;
+                    apart *= rate;
                 }
             }
             let key = (period_of(cell), number);
             if is_apart {
-                collected.entry(key).or_default().push((rolled.ways.apart[cell], sum, rolled.counts[cell]));
+                collected.entry(key).or_default().push((apart, sum, rolled.counts[cell]));
             } else {
                 let entry = values.entry(key, || (0, 0));
                 entry.0 += sum;
@@ -288,21 +298,24 @@ impl Walk<'_> {
         let scale = match leaf.aggregate {
             Aggregate::Count | Aggregate::CountDistinct => 0,
             Aggregate::Sum => scale,
-            Aggregate::Median | Aggregate::P90 => apart_scale + 1,
+            // Amounts that were converted have the digits of the rate as well.
+            Aggregate::Median | Aggregate::P90 => apart_scale + 1 + (scale - rolled.scale),
+            Aggregate::SumOfSquares => apart_scale * 2,
         };
         for (key, mut cells) in collected {
             cells.sort_unstable_by_key(|(apart, ..)| *apart);
             // A null key is nobody.
-            let counts = |apart: i64| leaf.aggregate != Aggregate::CountDistinct || apart != 0;
+            let counts = |apart: i128| leaf.aggregate != Aggregate::CountDistinct || apart != 0;
             let rows: i64 = cells.iter().filter(|(apart, ..)| counts(*apart)).map(|(.., count)| count).sum();
             let value = match leaf.aggregate {
                 Aggregate::CountDistinct => {
-                    let mut distinct: Vec<i64> =
+                    let mut distinct: Vec<i128> =
                         cells.iter().map(|(apart, ..)| *apart).filter(|apart| *apart != 0).collect();
                     distinct.dedup();
                     (!distinct.is_empty()).then_some(distinct.len() as i128)
                 }
                 Aggregate::Median => quantile(&cells, rows, 5),
+                Aggregate::SumOfSquares => super::interval::sum_of_squares(&cells),
                 _ => quantile(&cells, rows, 9),
             };
             if let Some(value) = value {
@@ -399,7 +412,7 @@ impl Money {
     }
 }
 
-fn note_amounts(expression: &Expression, found: &mut bool) {
+pub(super) fn note_amounts(expression: &Expression, found: &mut bool) {
     // A condition on an amount does not make a value an amount; what is added up does.
     match expression {
         Expression::Case { branches, otherwise } => {
@@ -411,7 +424,7 @@ fn note_amounts(expression: &Expression, found: &mut bool) {
 }
 
 /// The quantile `tenths`/10 with linear interpolation, one digit more exact than the values.
-fn quantile(cells: &[(i64, i128, i64)], rows: i64, tenths: i64) -> Option<i128> {
+fn quantile(cells: &[(i128, i128, i64)], rows: i64, tenths: i64) -> Option<i128> {
     if rows == 0 {
         return None;
     }
@@ -422,7 +435,7 @@ fn quantile(cells: &[(i64, i128, i64)], rows: i64, tenths: i64) -> Option<i128> 
         for (value, _, count) in cells {
             passed += count;
             if wanted < passed {
-                return Some(i128::from(*value));
+                return Some(*value);
             }
         }
         None

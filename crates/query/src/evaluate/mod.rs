@@ -5,12 +5,16 @@
 //! with numerator, denominator and row count. `leaf` reads measures and stocks, `kinds`
 //! combines them, `table` lays the result out as a frame.
 
+mod converted;
+pub(crate) mod interval;
 pub(crate) mod kinds;
 pub(crate) mod leaf;
 pub(crate) mod money;
+pub(crate) mod past;
 pub(crate) mod points;
 pub(crate) mod space;
 pub(crate) mod table;
+pub(crate) mod year;
 
 use dealframe_model::calendar::{Calendar, Grain, TimeUnit};
 use dealframe_model::expression::Expression;

@@ -4,7 +4,7 @@
 //! currency is refused, unless the currency is one of the segments. With it every cell is
 //! converted at the rate of its business date, exactly: amount times rate, no rounding before
 //! the sum is complete. A rate that is missing directly is taken from its inverse or over a
-//! third currency, rounded to the eight digits that rates have.
+//! third currency, rounded to the eight digits that rates have. Stocks are converted in `converted`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

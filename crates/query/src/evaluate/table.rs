@@ -9,6 +9,7 @@ use dealframe_model::frame::{Frame, FrameKpi, Period, Row};
 use dealframe_model::kpi::{Base, Definition, Unit};
 use hashbrown::HashMap;
 
+use super::interval;
 use super::kinds::carried_get;
 use super::money::Currency;
 use super::space::Space;
@@ -29,6 +30,8 @@ pub(crate) struct Column<'a> {
     pub series: Series,
     /// Under `--compare`, what to compare with: the same series shifted, or another one.
     pub base: Option<Comparison>,
+    /// Under `--interval`, what its intervals are computed from.
+    pub interval: Option<interval::Basis>,
 }
 
 /// Where the base of a comparison comes from.
@@ -44,6 +47,7 @@ pub(crate) struct Layout<'a> {
     pub space: &'a Space,
     pub segments: &'a [String],
     pub sparse: bool,
+    pub intervals: bool,
 }
 
 /// Numbers texts as they come.
@@ -70,6 +74,7 @@ impl Layout<'_> {
     pub(crate) fn frame(&self, columns: &[Column<'_>], notes: Vec<String>) -> Result<Frame, QueryError> {
         let mut frame = Frame { segments: self.segments.to_vec(), notes, ..Frame::default() };
         frame.compared = columns.iter().any(|column| column.base.is_some());
+        frame.intervals = self.intervals.then(Vec::new);
         let ranks = self.space.ranks();
         let mut by_rank = vec![0_u32; ranks.len()];
         for (combination, rank) in ranks.iter().enumerate() {
@@ -144,6 +149,9 @@ impl Layout<'_> {
                             u32::try_from(frame.periods.len() - 1).unwrap_or(u32::MAX)
                         })
                     });
+                    if let Some(intervals) = &mut frame.intervals {
+                        intervals.push(interval::interval(column.interval.as_ref(), key, &point));
+                    }
                     frame.rows.push(Row {
                         kpi,
                         period: period_number,

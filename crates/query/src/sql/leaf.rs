@@ -288,6 +288,9 @@ impl Compiler<'_> {
                     format!("percentile_cont({place}) WITHIN GROUP (ORDER BY CAST({} AS DOUBLE))", value.sql);
                 Aggregated { sql: dialect.exact(&quantile, scale), present, rows, scale }
             }
+            (Aggregate::SumOfSquares, Some(_)) => {
+                return Err(QueryError::engine("sql", "sums of squares have no statement"));
+            }
             (aggregate, None) => {
                 return Err(QueryError::Unsupported {
                     kpi: leaf.table.to_owned(),

@@ -4,7 +4,7 @@
 //! needs, and lays out the same lines in the same order as [`Engine::run`]: `tables` and
 //! `derived` write the tables, `leaf` and `kinds` the KPIs, `expression` the conditions,
 //! `dialect` what engines disagree about. The calendar is constant rows, so no engine's own date
-//! arithmetic decides a period. Refused: conversion of currencies, comparisons, `--top`.
+//! arithmetic decides a period. Refused: conversion of currencies, comparisons, intervals, `--top`.
 
 mod derived;
 mod dialect;
@@ -81,6 +81,7 @@ impl Engine {
                 "--compare",
                 "ask for the KPI alone, or for a growth KPI such as revenue_growth_previous",
             ),
+            (request.interval, "--interval", "compute it in the other engine from numerator and denominator"),
             (request.top.is_some(), "--top", "ask for all values, and limit them in the other engine"),
             (settings.currency.is_some(), "--currency", "split with --by currency, or ask without --sql"),
         ];

@@ -325,7 +325,11 @@ impl<'a> Tables<'a> {
             base.from,
             "\n  LEFT JOIN {deals} AS d ON d.source_system = b.source_system AND d.deal_id = b.deal_id"
         );
-        base.special.push(("deal_status", "d.status".to_owned()));
+        let status = self.rewind_to.map_or_else(
+            || "d.status".to_owned(),
+            |day| format!("CASE WHEN d.close_date > {} THEN 'open' ELSE d.status END", self.dialect.date(day)),
+        );
+        base.special.push(("deal_status", status));
         base.special.push(("deal_close_date", "d.close_date".to_owned()));
         base.special.push(("sold_on", "COALESCE(b.sold_date, d.close_date)".to_owned()));
     }

@@ -11,7 +11,7 @@ use dealframe_model::frame::{Frame, Row};
 use dealframe_model::kpi::{Better, Unit};
 
 use super::Columns;
-use crate::number::{difference, grouped};
+use crate::number::{difference, display, grouped};
 use crate::render::cells::{change_text, unit_of, value_text};
 
 /// Whether a change is welcome.
@@ -110,7 +110,7 @@ fn kpis_across(frame: &Frame, grain: Grain, caption: Option<String>, show_period
     let whole = whole_amounts(frame);
     let mut rows: Vec<GridRow> = Vec::new();
     let mut known: HashMap<(u32, &[Option<u32>]), usize> = HashMap::new();
-    for row in frame.rows.iter().filter(|row| in_grain(frame, row, grain)) {
+    for (position, row) in frame.rows.iter().enumerate().filter(|(_, row)| in_grain(frame, row, grain)) {
         let index = *known.entry((row.period, &row.segments)).or_insert_with(|| {
             let mut heads = segment_heads(frame, row);
             let (label, running) = period_label(frame, row);
@@ -121,7 +121,7 @@ fn kpis_across(frame: &Frame, grain: Grain, caption: Option<String>, show_period
             rows.len() - 1
         });
         let at = row.kpi as usize * width;
-        rows[index].cells[at] = Some(Cell { text: text(frame, row, &whole), tone: Tone::None });
+        rows[index].cells[at] = Some(Cell { text: text(frame, position, &whole), tone: Tone::None });
         if frame.compared {
             rows[index].cells[at + 1] = Some(Cell { text: change_cell(frame, row), tone: tone(frame, row) });
         }
@@ -152,7 +152,7 @@ fn periods_across(frame: &Frame, grain: Grain, kpi: usize, caption: Option<Strin
     let whole = whole_amounts(frame);
     let mut rows: Vec<GridRow> = Vec::new();
     let mut known: HashMap<&[Option<u32>], usize> = HashMap::new();
-    for row in frame.rows.iter().filter(|row| row.kpi as usize == kpi) {
+    for (position, row) in frame.rows.iter().enumerate().filter(|(_, row)| row.kpi as usize == kpi) {
         let Some(at) = place.get(&row.period) else { continue };
         let index = *known.entry(&row.segments).or_insert_with(|| {
             let heads = segment_heads(frame, row);
@@ -160,7 +160,7 @@ fn periods_across(frame: &Frame, grain: Grain, kpi: usize, caption: Option<Strin
             rows.push(GridRow { heads, running: false, cells: vec![None; columns.len()] });
             rows.len() - 1
         });
-        rows[index].cells[*at] = Some(Cell { text: text(frame, row, &whole), tone: Tone::None });
+        rows[index].cells[*at] = Some(Cell { text: text(frame, position, &whole), tone: Tone::None });
     }
     let heads = if frame.segments.is_empty() { vec!["kpi".to_owned()] } else { frame.segments.clone() };
     let running = positions.iter().any(|index| frame.periods[*index].partial);
@@ -201,11 +201,20 @@ fn whole_amounts(frame: &Frame) -> Vec<bool> {
     whole
 }
 
-fn text(frame: &Frame, row: &Row, whole: &[bool]) -> String {
-    match row.value {
-        Some(value) if whole.get(row.kpi as usize).copied().unwrap_or(false) => grouped(value, 0),
+/// A value, and behind it how far it may be off where that was asked for.
+fn text(frame: &Frame, position: usize, whole: &[bool]) -> String {
+    let row = &frame.rows[position];
+    let is_whole = whole.get(row.kpi as usize).copied().unwrap_or(false);
+    let text = match row.value {
+        Some(value) if is_whole => grouped(value, 0),
         _ => value_text(frame, row),
-    }
+    };
+    let interval = frame.interval(position);
+    let (Some(low), Some(high)) = (interval.low, interval.high) else { return text };
+    let [low, high] =
+        [low, high].map(|bound| if is_whole { grouped(bound, 0) } else { display(bound, unit_of(frame, row)) });
+    let small = if interval.is_small == Some(true) { ", small" } else { "" };
+    format!("{text} ({low} to {high}{small})")
 }
 
 fn segment_heads(frame: &Frame, row: &Row) -> Vec<String> {

@@ -40,7 +40,11 @@ pub(crate) fn cells(frame: &Frame) -> Cells {
         header.extend(["base", "change", "change %"].map(str::to_owned));
         right.extend([true, true, true]);
     }
-    let rows = frame.rows.iter().map(|row| line(frame, row, grains)).collect();
+    if frame.intervals.is_some() {
+        header.extend(["low", "high", "sample"].map(str::to_owned));
+        right.extend([true, true, false]);
+    }
+    let rows = (0..frame.rows.len()).map(|index| line(frame, index, grains)).collect();
     let running = frame.rows.iter().any(|row| is_running(frame, row));
     Cells { header, right, rows, running }
 }
@@ -64,7 +68,8 @@ pub fn change_text(row: &Row) -> String {
     row.change().1.map_or(NULL.to_owned(), |ratio| signed(percent(ratio, 1), ratio))
 }
 
-fn line(frame: &Frame, row: &Row, grains: bool) -> Vec<String> {
+fn line(frame: &Frame, index: usize, grains: bool) -> Vec<String> {
+    let row = &frame.rows[index];
     let unit = unit_of(frame, row);
     // Parts of a quotient are amounts or counts, whatever the unit of the quotient.
     let part = |value: Option<dealframe_model::frame::Number>| {
@@ -90,6 +95,13 @@ fn line(frame: &Frame, row: &Row, grains: bool) -> Vec<String> {
         line.push(row.base.map_or(NULL.to_owned(), |base| display(base, unit)));
         line.push(row.change().0.map_or(NULL.to_owned(), |change| difference(change, unit)));
         line.push(change_text(row));
+    }
+    if frame.intervals.is_some() {
+        let interval = frame.interval(index);
+        for bound in [interval.low, interval.high] {
+            line.push(bound.map_or(NULL.to_owned(), |bound| display(bound, unit)));
+        }
+        line.push(interval.is_small.map_or(NULL, |small| if small { "small" } else { "" }).to_owned());
     }
     line
 }

@@ -47,6 +47,12 @@ pub(super) fn frame(frame: &Frame) -> Result<RecordBatch, ReportError> {
         columns.push(decimals("change", rows.iter().map(|row| row.change().0))?);
         columns.push(decimals("change ratio", rows.iter().map(|row| row.change().1))?);
     }
+    if frame.intervals.is_some() {
+        let intervals = || (0..rows.len()).map(|row| frame.interval(row));
+        columns.push(decimals("low", intervals().map(|interval| interval.low))?);
+        columns.push(decimals("high", intervals().map(|interval| interval.high))?);
+        columns.push(Arc::new(intervals().map(|interval| interval.is_small).collect::<BooleanArray>()));
+    }
     let names = frame.columns().into_iter();
     batch(names.zip(columns))
 }

@@ -26,7 +26,7 @@ pub(super) fn frame(frame: &Frame, out: &mut dyn Write) -> Result<(), ReportErro
 
     let mut buffer = Vec::with_capacity(FLUSH + 4096);
     header(frame.columns(), &mut buffer);
-    for row in &frame.rows {
+    for (index, row) in frame.rows.iter().enumerate() {
         copy(&mut buffer, kpis.get(row.kpi as usize));
         copy(&mut buffer, periods.get(row.period as usize));
         for code in &row.segments {
@@ -45,6 +45,13 @@ pub(super) fn frame(frame: &Frame, out: &mut dyn Write) -> Result<(), ReportErro
             for value in [row.base, change, ratio] {
                 number(&mut buffer, value);
             }
+        }
+        if frame.intervals.is_some() {
+            let interval = frame.interval(index);
+            number(&mut buffer, interval.low);
+            number(&mut buffer, interval.high);
+            buffer.push(b',');
+            buffer.extend(interval.is_small.into_iter().flat_map(|small| small.to_string().into_bytes()));
         }
         buffer.push(b'\n');
         if buffer.len() >= FLUSH {

@@ -88,6 +88,13 @@ impl<'a> FrameObjects<'a> {
             member(buffer, "change", change);
             member(buffer, "change_ratio", ratio);
         }
+        if self.frame.intervals.is_some() {
+            let interval = self.frame.interval(index);
+            member(buffer, "low", interval.low);
+            member(buffer, "high", interval.high);
+            let small = interval.is_small.map_or("null".to_owned(), |small| small.to_string());
+            buffer.extend_from_slice(format!(",\"small_sample\":{small}").as_bytes());
+        }
         buffer.push(b'}');
     }
 }

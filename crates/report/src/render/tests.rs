@@ -53,6 +53,7 @@ pub(crate) fn sample() -> Frame {
             row(1, 1, Some(1), None, 1),
         ],
         compared: false,
+        intervals: None,
         notes: vec![],
     }
 }
@@ -78,6 +79,7 @@ pub(crate) fn compared() -> Frame {
         units: vec!["count".to_owned()],
         rows: vec![line(0, 120, 100), line(1, 40, 50)],
         compared: true,
+        intervals: None,
         notes: vec![],
     }
 }

@@ -49,6 +49,12 @@ pub(super) fn frame(frame: &Frame, out: &mut dyn Write) -> Result<(), ReportErro
             line.number(change, formats.of(unit))?;
             line.number(ratio, &formats.ratio)?;
         }
+        if frame.intervals.is_some() {
+            let interval = frame.interval(index);
+            line.number(interval.low, formats.of(unit))?;
+            line.number(interval.high, formats.of(unit))?;
+            line.text(interval.is_small.map(|small| if small { "true" } else { "false" }))?;
+        }
     }
     save(workbook, out)
 }

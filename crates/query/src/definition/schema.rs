@@ -1,0 +1,236 @@
+//! The JSON Schema of definition files, published for editors and held against broken files here.
+//!
+//! The schema comes from the types in `dealframe_model::kpi`, with the names of the tables put
+//! in. [`fits`] walks a file along the schema and says where it first departs from it, in words
+//! for people; it knows the few parts of JSON Schema that occur in ours. Whether columns and
+//! references exist is not a matter of structure: `check`.
+
+use dealframe_model::kpi::Definition;
+use dealframe_model::table::TABLES;
+use serde_json::{Map, Value as Json, json};
+
+use super::Fault;
+use super::outline::{Node, Value};
+use crate::error::nearest;
+use crate::facts::derived::DERIVED;
+
+/// The schema of a definition file.
+pub(crate) fn schema() -> Json {
+    let mut schema = schemars::schema_for!(Definition).to_value();
+    if let Some(root) = schema.as_object_mut() {
+        root.insert("title".to_owned(), json!("KPI definition of dealframe"));
+    }
+    let tables: Vec<&str> = TABLES.iter().map(|table| table.name).chain(DERIVED).collect();
+    for kind in ["Measure", "Stock", "Retention"] {
+        if let Some(table) =
+            schema.pointer_mut(&format!("/$defs/{kind}/properties/table")).and_then(Json::as_object_mut)
+        {
+            table.insert("enum".to_owned(), json!(tables));
+        }
+    }
+    schema
+}
+
+/// The schema as the text that is published.
+pub(crate) fn text() -> String {
+    let mut text = serde_json::to_string_pretty(&schema()).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Whether a file has the structure of a definition; else the line and the fault.
+pub(super) fn fits(node: &Node) -> Result<(), (u64, Fault)> {
+    let root = schema();
+    Walk { root: &root }.fits(node, &root, "")
+}
+
+struct Walk<'a> {
+    root: &'a Json,
+}
+
+/// What is known of the fields of a map once all references are followed.
+#[derive(Default)]
+struct Fields<'a> {
+    known: Vec<(&'a str, &'a Json)>,
+    required: Vec<&'a str>,
+    closed: bool,
+}
+
+type Found = Result<(), (u64, Fault)>;
+
+impl<'a> Walk<'a> {
+    fn resolved(&self, schema: &'a Json) -> Option<&'a Json> {
+        let reference = schema.get("$ref")?.as_str()?;
+        self.root.pointer(reference.strip_prefix('#')?)
+    }
+
+    fn fits(&self, node: &Node, schema: &'a Json, path: &str) -> Found {
+        match &node.value {
+            Value::Map(_) if self.allows(schema, "object") => self.map(node, schema, path),
+            Value::List(items) if self.allows(schema, "array") => {
+                let item = self.items(schema);
+                items.iter().enumerate().try_for_each(|(position, node)| {
+                    item.map_or(Ok(()), |schema| self.fits(node, schema, &join(path, &position.to_string())))
+                })
+            }
+            _ => self.scalar(node, schema, path),
+        }
+    }
+
+    /// Every schema that may hold at a place: the schema, what it refers to, and its alternatives.
+    fn alternatives(&self, schema: &'a Json) -> Vec<&'a Json> {
+        let mut all = vec![schema];
+        all.extend(self.resolved(schema).into_iter().flat_map(|target| self.alternatives(target)));
+        for word in ["oneOf", "anyOf"] {
+            let options = schema.get(word).and_then(Json::as_array).into_iter().flatten();
+            all.extend(options.flat_map(|option| self.alternatives(option)));
+        }
+        all
+    }
+
+    fn allows(&self, schema: &'a Json, kind: &str) -> bool {
+        self.alternatives(schema).iter().any(|one| match one.get("type") {
+            Some(Json::String(own)) => own == kind,
+            Some(Json::Array(all)) => all.iter().any(|own| own == kind),
+            _ => false,
+        })
+    }
+
+    fn items(&self, schema: &'a Json) -> Option<&'a Json> {
+        self.alternatives(schema).into_iter().find_map(|one| one.get("items"))
+    }
+
+    fn scalar(&self, node: &Node, schema: &'a Json, path: &str) -> Found {
+        let kind = match &node.value {
+            Value::Null => "null",
+            Value::Boolean(_) => "boolean",
+            Value::Integer(_) => "integer",
+            Value::Float(_) => "number",
+            Value::Text(_) => "string",
+            Value::List(_) => "array",
+            Value::Map(_) => "object",
+        };
+        let mut words: Vec<&str> = Vec::new();
+        for one in self.alternatives(schema) {
+            words.extend(one.get("const").and_then(Json::as_str));
+            words.extend(one.get("enum").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str));
+        }
+        // A text that looks like a number or a truth value is a text where one is asked for.
+        let is_text = matches!(kind, "string" | "integer" | "number" | "boolean") && self.allows(schema, "string");
+        let fits = is_text || self.allows(schema, kind) || (kind == "integer" && self.allows(schema, "number"));
+        let among = words.is_empty() || matches!(&node.value, Value::Text(text) if words.contains(&text.as_str()));
+        if fits && among {
+            return Ok(());
+        }
+        let wanted = if !words.is_empty() {
+            one_of(&node.shown(), &words)
+        } else {
+            let kinds = [
+                ("object", "a block of fields"),
+                ("array", "a list"),
+                ("string", "a text"),
+                ("integer", "a whole number"),
+                ("boolean", "true or false"),
+            ];
+            let fitting: Vec<&str> =
+                kinds.into_iter().filter(|(kind, _)| self.allows(schema, kind)).map(|(_, name)| name).collect();
+            fitting.join(" or ")
+        };
+        Err(fault(node.line, path, format!("`{path}` is {}, expected {wanted}", node.shown())))
+    }
+
+    fn map(&self, node: &Node, schema: &'a Json, path: &str) -> Found {
+        let mut fields = Fields::default();
+        self.collect(node, schema, path, &mut fields)?;
+        let Value::Map(entries) = &node.value else { return Ok(()) };
+        let names: Vec<&str> = fields.known.iter().map(|(name, _)| *name).collect();
+        for entry in entries {
+            let own = join(path, &entry.key);
+            match fields.known.iter().find(|(name, _)| *name == entry.key) {
+                Some((_, schema)) => self.fits(&entry.node, schema, &own)?,
+                None if fields.closed => {
+                    let place = if path.is_empty() { String::new() } else { format!(" in `{path}`") };
+                    let wanted = one_of(&format!("`{}`", entry.key), &names);
+                    let reason = format!("unknown field `{}`{place}, expected {wanted}", entry.key);
+                    return Err(fault(entry.line, &own, reason));
+                }
+                None => {}
+            }
+        }
+        match fields.required.iter().find(|name| node.entry(name).is_none()) {
+            None => Ok(()),
+            Some(missing) if path.is_empty() => {
+                Err(fault(node.line, path, format!("the field `{missing}` is missing")))
+            }
+            Some(missing) => Err(fault(node.line, path, format!("`{path}` lacks the field `{missing}`"))),
+        }
+    }
+
+    /// Fields of a map: its own, those of what it refers to, and those of the alternative that its tag chooses.
+    fn collect(&self, node: &Node, schema: &'a Json, path: &str, fields: &mut Fields<'a>) -> Found {
+        let named = schema.get("properties").and_then(Json::as_object);
+        fields.known.extend(named.into_iter().flat_map(Map::iter).map(|(name, schema)| (name.as_str(), schema)));
+        let required = schema.get("required").and_then(Json::as_array);
+        fields.required.extend(required.into_iter().flatten().filter_map(Json::as_str));
+        fields.closed |= ["additionalProperties", "unevaluatedProperties"]
+            .iter()
+            .any(|word| schema.get(word).and_then(Json::as_bool) == Some(false));
+        if let Some(target) = self.resolved(schema) {
+            self.collect(node, target, path, fields)?;
+        }
+        for word in ["oneOf", "anyOf"] {
+            if let Some(options) = schema.get(word).and_then(Json::as_array)
+                && let Some(option) = self.chosen(node, options, path)?
+            {
+                self.collect(node, option, path, fields)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn chosen(&self, node: &Node, options: &'a [Json], path: &str) -> Result<Option<&'a Json>, (u64, Fault)> {
+        let tag = |option: &'a Json| -> Option<(&'a str, &'a str)> {
+            let named = option.get("properties")?.as_object()?;
+            named.iter().find_map(|(name, schema)| Some((name.as_str(), schema.get("const")?.as_str()?)))
+        };
+        let tags: Vec<(&str, &str)> = options.iter().filter_map(tag).collect();
+        let Some((name, _)) = tags.first().filter(|_| tags.len() == options.len()) else {
+            return Ok(options.iter().find(|option| self.allows(option, "object")));
+        };
+        let Some(entry) = node.entry(name) else {
+            return Err(fault(node.line, path, format!("`{path}` lacks the field `{name}`")));
+        };
+        let chosen = options
+            .iter()
+            .zip(&tags)
+            .find(|(_, (_, value))| matches!(&entry.node.value, Value::Text(text) if text == value));
+        match chosen {
+            Some((option, _)) => Ok(Some(option)),
+            None => {
+                let words: Vec<&str> = tags.iter().map(|(_, value)| *value).collect();
+                let shown = entry.node.shown();
+                let own = join(path, name);
+                let reason = format!("`{own}` is {shown}, expected {}", one_of(&shown, &words));
+                Err(fault(entry.line, &own, reason))
+            }
+        }
+    }
+}
+
+fn fault(line: u64, path: &str, reason: String) -> (u64, Fault) {
+    (line, Fault::new(path, reason))
+}
+
+fn join(path: &str, step: &str) -> String {
+    if path.is_empty() { step.to_owned() } else { format!("{path}.{step}") }
+}
+
+/// The words to choose from, the one that was probably meant first.
+fn one_of(found: &str, words: &[&str]) -> String {
+    let likely = nearest(found.trim_matches('`'), words.iter().copied());
+    match (words, likely.first()) {
+        ([one], _) => format!("`{one}`"),
+        (_, Some(likely)) => format!("`{likely}`? (one of {})", words.join(", ")),
+        (_, None) => format!("one of {}", words.join(", ")),
+    }
+}

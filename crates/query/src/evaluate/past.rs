@@ -1,0 +1,65 @@
+//! A past day as "now", and what is only known of the newest one.
+//!
+//! Dated facts are undone by their dates (`crate::compile`). What an account bought in all is a
+//! sum over its whole history; under an earlier day it would hold purchases that were still to
+//! come, so a KPI that asks for it is refused there.
+
+use dealframe_model::date;
+use dealframe_model::kpi::{Compute, Measure, Part, Stock};
+
+use crate::catalogue::{Catalogue, references};
+use crate::error::QueryError;
+use crate::parse;
+
+/// Columns of accounts that sum up all purchases until the newest day.
+const SUMMED_UP: [&str; 4] = ["won_deals", "won_amount", "won_margin_amount", "last_won_date"];
+
+/// Refuses a KPI that is not known for a past day.
+pub(crate) fn check(catalogue: &Catalogue, id: &str, rewind_to: Option<i32>) -> Result<(), QueryError> {
+    let Some(day) = rewind_to else { return Ok(()) };
+    let compute = &catalogue.get(id)?.compute;
+    for (table, text) in sources(compute) {
+        let mut found = None;
+        if let ("accounts", Ok(expression)) = (table, parse::expression(text)) {
+            expression.visit_columns(&mut |name| found = SUMMED_UP.iter().find(|known| **known == name).or(found));
+        }
+        if let Some(column) = found {
+            return Err(QueryError::Unsupported {
+                kpi: id.to_owned(),
+                reason: format!("`{column}` of accounts is known of the newest day only, not of {}", date::format(day)),
+                hint: "ask without --as-of".to_owned(),
+            });
+        }
+    }
+    references(compute).iter().try_for_each(|id| check(catalogue, id, rewind_to))
+}
+
+/// Tables and the expressions over them.
+fn sources(compute: &Compute) -> Vec<(&str, &str)> {
+    fn texts<'d>(table: &'d str, texts: [Option<&'d str>; 4]) -> Vec<(&'d str, &'d str)> {
+        texts.into_iter().flatten().map(|text| (table, text)).collect()
+    }
+    fn of_measure(measure: &Measure) -> Vec<(&str, &str)> {
+        texts(&measure.table, [Some(&measure.date), measure.of.as_deref(), measure.filter.as_deref(), None])
+    }
+    fn of_stock(stock: &Stock) -> Vec<(&str, &str)> {
+        texts(&stock.table, [Some(&stock.from), Some(&stock.until), stock.of.as_deref(), stock.filter.as_deref()])
+    }
+    fn of_part(part: &Part) -> Vec<(&str, &str)> {
+        let terms = part.terms().iter();
+        terms
+            .flat_map(|term| {
+                let measure = term.measure.as_ref().map(of_measure).unwrap_or_default();
+                let stock = term.stock.as_ref().map(of_stock).unwrap_or_default();
+                [measure, stock].concat()
+            })
+            .collect()
+    }
+    match compute {
+        Compute::Flow { measure } => of_measure(measure),
+        Compute::Stock { stock } => of_stock(stock),
+        Compute::Ratio { numerator, denominator, .. } => [of_part(numerator), of_part(denominator)].concat(),
+        Compute::Total { part } => of_part(part),
+        _ => Vec::new(),
+    }
+}
