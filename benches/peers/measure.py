@@ -66,9 +66,13 @@ def run(command):
 
 
 def in_turn(entries, runs, talk):
-    """Every contestant once, then every contestant again: what the machine does meanwhile strikes all of them."""
+    """Rounds in which every contestant runs once: what the machine does meanwhile strikes all of them.
+
+    Each round starts with another contestant, since who runs after whom matters as well.
+    """
     for number in range(1, runs + 1):
-        for entry in entries:
+        first = (number - 1) * len(entries) // runs
+        for entry in entries[first:] + entries[:first]:
             if entry.before:
                 entry.before()
             sample = run(entry.command)
