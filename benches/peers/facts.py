@@ -1,12 +1,12 @@
 """dealframe's fact files of the deals: where they lie, and what their codes mean.
 
 Segments are codes there; a dictionary per segment lists the labels in the order of the codes, from 1 on, 0 is null.
-Labels are read with whichever Parquet reader is installed, since Python has none of its own.
 """
 
 import glob
 import os
 
+import parquet
 from fail import Failed
 
 
@@ -34,7 +34,7 @@ class Facts:
     def labels(self, name):
         """Labels of a segment; the code of `labels[n]` is n + 1."""
         if name not in self._labels:
-            self._labels[name] = column(os.path.join(self.folder, f"{name}.dictionary.parquet"), "label")
+            self._labels[name] = parquet.column(os.path.join(self.folder, f"{name}.dictionary.parquet"), "label")
         return self._labels[name]
 
     def label(self, name, code):
@@ -47,22 +47,3 @@ class Facts:
         renewal = [str(number) for number, label in enumerate(self.labels("deal_type"), 1) if "renew" in label.lower()]
         # No type of that kind: a code that does not occur.
         return {"won": code["won"], "lost": code["lost"], "renewal": ", ".join(renewal or ["4294967295"])}
-
-
-def column(path, name):
-    """One column of a Parquet file as a list."""
-    try:
-        import pyarrow.parquet
-        return pyarrow.parquet.read_table(path, columns=[name]).column(name).to_pylist()
-    except ImportError:
-        pass
-    try:
-        import duckdb
-        return [row[0] for row in duckdb.sql(f"select {name} from read_parquet('{path}')").fetchall()]
-    except ImportError:
-        pass
-    try:
-        import polars
-        return polars.read_parquet(path, columns=[name])[name].to_list()
-    except ImportError:
-        raise Failed("no Python package reads Parquet", "install one of pyarrow, duckdb or polars") from None

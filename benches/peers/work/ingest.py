@@ -4,10 +4,12 @@ The same file for everybody, with every column typed. What dealframe does beyond
 """
 
 import os
+import shutil
+from decimal import Decimal
 
 import dealframe
 import markdown
-from facts import column
+import parquet
 from fail import Failed
 from measure import Entry, in_turn
 from work import Section, empty
@@ -25,47 +27,61 @@ def measure(context):
         while file.read(1 << 22):
             pass
     lake = os.path.join(context.folder("dealframe ingest"), "lake")
+    expected, sizes = [], {}
+
+    def check_own():
+        expected.append(_own(context, lake))
+        sizes["dealframe"] = _mebibytes(lake)
+        if expected[0][0] != context.data.deals:
+            raise Failed(f"dealframe loaded {expected[0][0]:,} of {context.data.deals:,} deals", "look at its rejects")
+
     entries = [Entry("dealframe", [context.binary, "ingest", export, "--lake", lake],
-                     before=lambda: empty(lake), check=lambda: _check_own(context, lake))]
+                     before=lambda: shutil.rmtree(lake, ignore_errors=True), check=check_own)]
     for peer in context.peers:
         command, folder = context.task(peer, "ingest", lambda folder, peer=peer: peer.ingest(export, folder))
 
         def check(peer=peer, folder=folder):
-            _check_peer(context, peer, os.path.join(folder, "deals.parquet"))
+            sizes[peer.TITLE] = _mebibytes(folder)
+            found = parquet.count_and_sum(os.path.join(folder, "deals.parquet"), "Amount")
+            _refuse_difference(peer.TITLE, found, expected[0])
 
         entries.append(Entry(peer.TITLE, command, before=lambda folder=folder: empty(folder), check=check))
     in_turn(entries, context.runs, context.talk)
     for entry in entries:
         entry.before()
-    return _section(context, export, entries)
+    return _section(context, export, entries, sizes)
 
 
-def _check_own(context, lake):
-    rows = dealframe.rows(dealframe.call([context.binary, "tables", "--lake", lake, "--format", "csv"])[0])
-    loaded = next((int(row["rows"]) for row in rows if row["table"] == "deals"), 0)
-    _refuse_other_count("dealframe", loaded, context.data.deals)
+def _own(context, lake):
+    """Number of deals and sum of their amounts, as dealframe loaded them."""
+    statement = "SELECT count(*) AS deals, sum(amount) AS amount FROM deals"
+    answer = dealframe.call([context.binary, "sql", statement, "--lake", lake, "--format", "csv"])[0]
+    row = dealframe.rows(answer)[0]
+    return int(row["deals"]), Decimal(row["amount"])
 
 
-def _check_peer(context, peer, path):
-    _refuse_other_count(peer.TITLE, len(column(path, "IsDeleted")), context.data.deals)
-
-
-def _refuse_other_count(name, found, expected):
+def _refuse_difference(name, found, expected):
     if found != expected:
-        raise Failed(f"{name} loaded {found:,} of {expected:,} deals", "its time means nothing until that is settled")
+        raise Failed(f"{name} loaded {found[0]:,} deals worth {found[1]}, expected {expected[0]:,} worth {expected[1]}",
+                     "its time means nothing until that is settled")
 
 
-def _section(context, export, entries):
+def _mebibytes(folder):
+    return sum(os.path.getsize(os.path.join(place, name))
+               for place, _, names in os.walk(folder) for name in names) / (1 << 20)
+
+
+def _section(context, export, entries, sizes):
     base = entries[0].median()
     size = os.path.getsize(export)
     rows = [
         [entry.name, markdown.seconds(entry.median()), markdown.ratio(entry.median(), base),
-         f"{size / entry.median() / 1e6:,.0f}", f"{entry.peak():,.0f}", markdown.runs(entry)]
+         f"{size / entry.median() / 1e6:,.0f}", f"{entry.peak():,.0f}", f"{sizes[entry.name]:,.0f}", markdown.runs(entry)]
         for entry in entries
     ]
     section = Section(f"Loading the deals, {context.data.deals:,} records", [
-        f"`Opportunity.csv`, {size / 1e6:,.0f} MB, to Parquet; every contestant loaded all records.",
-        markdown.table(["contestant", "median s", "of dealframe's", "MB/s", "peak MiB", "runs s"], rows),
+        f"`Opportunity.csv`, {size / 1e6:,.0f} MB, to Parquet; every contestant loaded the same number of records and the same total amount.",
+        markdown.table(["contestant", "median s", "of dealframe's", "MB/s", "peak MiB", "written MiB", "runs s"], rows),
         NOTES,
     ])
     section.medians = {entry.name: entry.median() for entry in entries}
