@@ -38,6 +38,7 @@ def facts(binary, names):
     lines = [
         f"measured on {datetime.date.today()}",
         f"{cores()} cores ({_processor()}), {_memory():.0f} GiB of memory, {platform.system()} {platform.release()}",
+        f"load average of the machine at the start: {os.getloadavg()[0]:.1f}; above 0.5, somebody else uses it",
         _dealframe(binary),
         f"Python {platform.python_version()}",
     ]

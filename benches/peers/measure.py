@@ -1,4 +1,4 @@
-"""Times whole processes: wall time and peak memory, contestants in turn.
+"""Times whole processes: wall time, processor time and peak memory, contestants in turn.
 
 Run as a script it is the launcher: a process of its own, so small that the peak memory it reports is that of the
 command and not of whoever started it (a child's figure begins with its parent's).
@@ -40,6 +40,10 @@ class Entry:
         ordered = sorted(self.seconds())
         return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
+    def processor(self):
+        """Median of the processor time: user and system, of all threads. Others on the machine hardly change it."""
+        return statistics.median(sample.processor for sample in self.samples)
+
     def peak(self):
         """Median of the peak memory, in MiB."""
         return statistics.median(sample.peak for sample in self.samples)
@@ -48,6 +52,7 @@ class Entry:
 @dataclass(frozen=True)
 class Sample:
     seconds: float
+    processor: float
     peak: float
 
 
@@ -62,7 +67,7 @@ def run(command):
             with open(errors, encoding="utf-8", errors="replace") as file:
                 told = file.read().strip()[-1500:]
             raise Failed(f"exit code {sample['code']} of: {' '.join(command)}\n{told}", "run it by hand")
-        return Sample(sample["seconds"], sample["peak"])
+        return Sample(sample["seconds"], sample["processor"], sample["peak"])
 
 
 def in_turn(entries, runs, talk):
@@ -77,7 +82,8 @@ def in_turn(entries, runs, talk):
                 entry.before()
             sample = run(entry.command)
             entry.samples.append(sample)
-            talk(f"run {number} of {runs}: {entry.name}: {sample.seconds:.3f} s, {sample.peak:.0f} MiB")
+            talk(f"run {number} of {runs}: {entry.name}: {sample.seconds:.3f} s, "
+                 f"{sample.processor:.3f} s of processors, {sample.peak:.0f} MiB")
             if number == 1 and entry.check:
                 entry.check()
     return entries
@@ -93,7 +99,8 @@ def launch(result, errors, command):
     # Kibibytes, except where bytes.
     peak = usage.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
     with open(result, "w", encoding="utf-8") as file:
-        json.dump({"code": process.returncode, "seconds": seconds, "peak": peak}, file)
+        json.dump({"code": process.returncode, "seconds": seconds, "processor": usage.ru_utime + usage.ru_stime,
+                   "peak": peak}, file)
 
 
 if __name__ == "__main__":

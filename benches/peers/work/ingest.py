@@ -76,12 +76,12 @@ def _section(context, export, entries, sizes):
     size = os.path.getsize(export)
     rows = [
         [entry.name, markdown.seconds(entry.median()), markdown.ratio(entry.median(), base),
-         f"{size / entry.median() / 1e6:,.0f}", f"{entry.peak():,.0f}", f"{sizes[entry.name]:,.0f}", markdown.runs(entry)]
+         markdown.seconds(entry.processor()), f"{size / entry.median() / 1e6:,.0f}", f"{entry.peak():,.0f}", f"{sizes[entry.name]:,.0f}", markdown.runs(entry)]
         for entry in entries
     ]
     section = Section(f"Loading the deals, {context.data.deals:,} records", [
         f"`Opportunity.csv`, {size / 1e6:,.0f} MB, to Parquet; every contestant loaded the same number of records and the same total amount.",
-        markdown.table(["contestant", "median s", "of dealframe's", "MB/s", "peak MiB", "written MiB", "runs s"], rows),
+        markdown.table(["contestant", "median s", "of dealframe's", "processors s", "MB/s", "peak MiB", "written MiB", "runs s"], rows),
         NOTES,
     ])
     section.medians = {entry.name: entry.median() for entry in entries}

@@ -71,14 +71,14 @@ def _refuse_wrong(context, lake, changes, revenue):
 
 def _section(context, changes, steps):
     base = steps[0].median()
-    rows = [[step.name, markdown.seconds(step.median()), f"{step.median() / base:.1%}", f"{step.peak():,.0f}",
-             markdown.runs(step)] for step in steps]
+    rows = [[step.name, markdown.seconds(step.median()), f"{step.median() / base:.1%}",
+             markdown.seconds(step.processor()), f"{step.peak():,.0f}", markdown.runs(step)] for step in steps]
     both = statistics.median(
         ingest.seconds + again.seconds for ingest, again in zip(steps[2].samples, steps[3].samples, strict=True))
-    rows.append(["second night: ingest and report together", markdown.seconds(both), f"{both / base:.1%}", "", ""])
+    rows.append(["second night: ingest and report together", markdown.seconds(both), f"{both / base:.1%}", "", "", ""])
     section = Section(f"Second night, {context.data.deals:,} deals", [
         f"{changes['deals']:,} deals changed. The revenue moved by {changes['revenue']}, as the changes say.",
-        markdown.table(["step", "median s", "of the first night's report", "peak MiB", "runs s"], rows),
+        markdown.table(["step", "median s", "of the first night's report", "processors s", "peak MiB", "runs s"], rows),
         NOTES,
     ])
     section.medians = {step.name: step.median() for step in steps}
