@@ -1,7 +1,7 @@
 //! How long KPIs of each kind take, by themselves and all of their kind in one plan, at two sizes of a lake.
 //!
-//! The definitions come from the catalogue, so a new KPI is measured without a line here. Every question is a first one:
-//! what an earlier one left for the next is deleted before. `dealframe_benches` makes the lakes and the questions.
+//! The definitions come from the catalogue, so a new KPI is measured without a line here. Every question is a first
+//! one: what an earlier one left for the next is deleted before. `dealframe_benches` makes the lakes and questions.
 #![expect(clippy::panic, reason = "a bench that cannot run has nobody else to tell")]
 
 use std::path::{Path, PathBuf};

@@ -45,8 +45,10 @@ def facts(binary, names):
     for name in names:
         version = contestants.version(name)
         title = contestants.module(name).TITLE
-        lines.append(f"{title} {version}" if version else f"{title}: skipped, the Python package {name} is not installed")
+        skipped = f"{title}: skipped, the Python package {name} is not installed"
+        lines.append(f"{title} {version}" if version else skipped)
     if "duckdb" in names:
         found = duckdb_command.version()
-        lines.append(f"DuckDB command line {found}" if found else "DuckDB command line: skipped, no `duckdb` on the path")
+        skipped = "DuckDB command line: skipped, no `duckdb` on the path"
+        lines.append(f"DuckDB command line {found}" if found else skipped)
     return [f"- {line}" for line in lines]

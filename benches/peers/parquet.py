@@ -1,4 +1,4 @@
-"""Reading Parquet for checks, with whichever reader is installed, since Python has none of its own. Nothing here is timed."""
+"""Reading Parquet for checks, with whichever reader is installed; nothing here is timed."""
 
 import importlib
 

@@ -3,9 +3,9 @@
 
     python3 benches/peers/run.py --deals 1000000 10000000 --runs 5
 
-Makes the data when it is absent, runs every contestant as a whole process, in turn, and writes Markdown to standard output
-and progress to standard error. Exits with 1 when a contestant computed something else than dealframe. README.md beside the
-folder says what is measured and what is fair about it.
+Makes the data when it is absent, runs every contestant as a whole process, in turn, and writes Markdown to standard
+output and progress to standard error. Exits with 1 when a contestant computed something else than dealframe.
+README.md beside the folder says what is measured and what is fair about it.
 """
 
 import argparse

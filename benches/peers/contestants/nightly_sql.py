@@ -137,7 +137,7 @@ def _grouping_sets(dialect, facts, out):
 
 
 def _by_hand(dialect, facts, out):
-    """Two small tables per date, by the month numbers that stand in the fact files; all outputs are rolled up from them."""
+    """Two small tables per date, by the month numbers in the fact files; all outputs are rolled up from them."""
     result = []
     for date in DATES:
         asked = measures(dialect, facts, date)

@@ -114,7 +114,8 @@ def _by_hand(pl, task):
     facts = pl.scan_parquet(task["files"])
     # Greatest code of each segment, so that keys can be packed into one integer.
     packed = ["region", "product", "source"]
-    sizes = facts.select(pl.col([*packed, "team"]).max().cast(pl.Int64) + 1).collect(engine="streaming").row(0, named=True)
+    greatest = facts.select(pl.col([*packed, "team"]).max().cast(pl.Int64)).collect(engine="streaming")
+    sizes = {name: code + 1 for name, code in greatest.row(0, named=True).items()}
 
     def node(date, base):
         key = pl.col(f"{date}__month").cast(pl.Int64)

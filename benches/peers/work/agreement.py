@@ -1,8 +1,8 @@
 """Whether the contestants computed the same: every base measure of every cell of the nightly report, exactly.
 
-dealframe's cells come from its tidy CSV files, as values, numerators and denominators; the peers' from theirs, where a
-row belongs to the segment set and the grain whose columns are filled. A cell that one side does not have counts 0, since
-dealframe writes empty periods and the peers cannot.
+dealframe's cells come from its tidy CSV files, as values, numerators and denominators; the peers' from theirs, where
+a row belongs to the segment set and the grain whose columns are filled. A cell that one side does not have counts 0,
+since dealframe writes empty periods and the peers cannot.
 """
 
 import csv
@@ -85,8 +85,8 @@ def refuse_difference(name, own, other):
     different = [key for key in own.keys() | other.keys() if own.get(key, 0) != other.get(key, 0)]
     if different:
         examples = "\n".join(
-            f"{measure} of {dict(cell)}: dealframe {own.get((cell, measure), 0)}, {name} {other.get((cell, measure), 0)}"
-            for cell, measure in sorted(different, key=str)[:5]
+            f"{key[1]} of {dict(key[0])}: dealframe {own.get(key, 0)}, {name} {other.get(key, 0)}"
+            for key in sorted(different, key=str)[:5]
         )
         raise Failed(f"{name} and dealframe disagree on {len(different):,} of {len(own):,} cells\n{examples}",
                      "one of them computes something else; the times mean nothing until that is settled")

@@ -14,11 +14,13 @@ from fail import Failed
 from measure import Entry, in_turn
 from work import Section, empty
 
-NOTES = """Fairness: the peers are told the type of every column and write one Parquet file, zstd at level 1 as dealframe's.
-dealframe finds out by itself what the file is and what its columns mean. It refuses nothing silently (every record is loaded,
-rejected with its place, or a duplicate), finds records that come twice, hashes the file to recognise it, sorts rows by date
-into buckets by key, keeps unknown columns and the line of every row, and makes files and log durable with fsync; the peers
-write to the page cache. Peak memory is that of the process, as the operating system counts it."""
+NOTES = """\
+Fairness: the peers are told the type of every column and write one Parquet file, zstd at level 1 as dealframe's.
+dealframe finds out by itself what the file is and what its columns mean. It refuses nothing silently (every record
+is loaded, rejected with its place, or a duplicate), finds records that come twice, hashes the file to recognise it,
+sorts rows by date into buckets by key, keeps unknown columns and the line of every row, and makes files and log
+durable with fsync; the peers write to the page cache. Peak memory is that of the process, as the operating system
+counts it."""
 
 
 def measure(context):
@@ -76,12 +78,16 @@ def _section(context, export, entries, sizes):
     size = os.path.getsize(export)
     rows = [
         [entry.name, markdown.seconds(entry.median()), markdown.ratio(entry.median(), base),
-         markdown.seconds(entry.processor()), f"{size / entry.median() / 1e6:,.0f}", f"{entry.peak():,.0f}", f"{sizes[entry.name]:,.0f}", markdown.runs(entry)]
+         markdown.seconds(entry.processor()), f"{size / entry.median() / 1e6:,.0f}", f"{entry.peak():,.0f}",
+         f"{sizes[entry.name]:,.0f}", markdown.runs(entry)]
         for entry in entries
     ]
     section = Section(f"Loading the deals, {context.data.deals:,} records", [
-        f"`Opportunity.csv`, {size / 1e6:,.0f} MB, to Parquet; every contestant loaded the same number of records and the same total amount.",
-        markdown.table(["contestant", "median s", "of dealframe's", "processors s", "MB/s", "peak MiB", "written MiB", "runs s"], rows),
+        f"`Opportunity.csv`, {size / 1e6:,.0f} MB, to Parquet; every contestant loaded the same number of records and the "
+        "same total amount.",
+        markdown.table(
+            ["contestant", "median s", "of dealframe's", "processors s", "MB/s", "peak MiB", "written MiB", "runs s"],
+            rows),
         NOTES,
     ])
     section.medians = {entry.name: entry.median() for entry in entries}

@@ -18,16 +18,17 @@ FIRST = "dealframe"
 AGAIN = "dealframe, again (nothing changed)"
 NOTES = """Fairness:
 
-- Every contestant reads the same Parquet files: dealframe's derived fact files, sorted and with integer codes for segments
-  and integers for money. That favours the peers, which would read texts and decimals from the tables themselves, and they
-  are spared the labels: dealframe writes names, they write codes.
+- Every contestant reads the same Parquet files: dealframe's derived fact files, sorted and with integer codes for
+  segments and integers for money. That favours the peers, which would read texts and decimals from the tables
+  themselves, and they are spared the labels: dealframe writes names, they write codes.
 - Peers leave out the five KPIs that are made of others (growth, cumulative, year to date, moving average); dealframe
-  computes and writes them. dealframe writes one row for each KPI, with numerator, denominator and row count, and the empty
-  periods too; the peers write one row for each cell.
-- "by hand" is what an expert writes who knows dealframe's plan: two small tables for each date by the month numbers in the
-  fact files, and every output rolled up from them. The other ways are what the documentation of the peer teaches.
-- A first night deletes `<lake>/_facts/aggregates*` before each run. Deriving the fact files themselves is not in these times;
-  the section on the second night has it.
+  computes and writes them. dealframe writes one row for each KPI, with numerator, denominator and row count, and the
+  empty periods too; the peers write one row for each cell.
+- "by hand" is what an expert writes who knows dealframe's plan: two small tables for each date by the month numbers
+  in the fact files, and every output rolled up from them. The other ways are what the documentation of the peer
+  teaches.
+- A first night deletes `<lake>/_facts/aggregates*` before each run. Deriving the fact files themselves is not in
+  these times; the section on the second night has it.
 - "Less start-up" takes off what the contestant needs to start and do nothing, measured in turn with the rest.
   "Processors" is user and system time of all threads; where others use the machine, it is the steadier figure.
 - All files were read once before, so all contestants find them in the page cache."""
@@ -115,7 +116,8 @@ def _section(context, facts, own, lines):
         f"24 KPIs x 3 grains x 6 segment sets; {facts.bytes() / (1 << 20):,.0f} MiB in {len(facts.files)} fact files. "
         f"{len(own):,} figures of every contestant were compared with dealframe's and are equal.",
         markdown.table(
-            ["contestant", "median s", "of dealframe's", "less start-up s", "processors s", "peak MiB", "runs s"], rows),
+            ["contestant", "median s", "of dealframe's", "less start-up s", "processors s", "peak MiB", "runs s"],
+            rows),
         _summary(lines),
         NOTES,
     ])

@@ -17,10 +17,11 @@ from measure import Entry, run
 from work import Section, empty
 from work.nightly import report
 
-NOTES = """Every step is a process of its own. "First night" is the report right after an ingest, the derivation of the fact files
-included; the times of the section on the nightly report are without it. The changed deals got another amount, stage or close
-date, in turn. There is no peer in this table: none of them keeps anything from one night to the next, so theirs is the time
-of the first night again."""
+NOTES = """\
+Every step is a process of its own. "First night" is the report right after an ingest, the derivation of the fact
+files included; the times of the section on the nightly report are without it. The changed deals got another amount,
+stage or close date, in turn. There is no peer in this table: none of them keeps anything from one night to the
+next, so theirs is the time of the first night again."""
 
 
 def measure(context):
