@@ -47,7 +47,7 @@ def facts(binary, names):
         title = contestants.module(name).TITLE
         skipped = f"{title}: skipped, the Python package {name} is not installed"
         lines.append(f"{title} {version}" if version else skipped)
-    if "duckdb" in names:
+    if "duckdb" in names and contestants.version("duckdb"):
         found = duckdb_command.version()
         skipped = "DuckDB command line: skipped, no `duckdb` on the path"
         lines.append(f"DuckDB command line {found}" if found else skipped)

@@ -85,8 +85,8 @@ def refuse_difference(name, own, other):
     different = [key for key in own.keys() | other.keys() if own.get(key, 0) != other.get(key, 0)]
     if different:
         examples = "\n".join(
-            f"{key[1]} of {dict(key[0])}: dealframe {own.get(key, 0)}, {name} {other.get(key, 0)}"
+            f"{key[1]} of {dict(key[0])}: dealframe {own.get(key, 0)}, there {other.get(key, 0)}"
             for key in sorted(different, key=str)[:5]
         )
-        raise Failed(f"{name} and dealframe disagree on {len(different):,} of {len(own):,} cells\n{examples}",
+        raise Failed(f"{name}: disagrees with dealframe on {len(different):,} of {len(own):,} cells\n{examples}",
                      "one of them computes something else; the times mean nothing until that is settled")
