@@ -16,7 +16,8 @@ pub(crate) fn width(entries: usize) -> u8 {
     u8::try_from(bits).unwrap_or(u8::MAX).max(1)
 }
 
-fn varint(mut value: u64, out: &mut Vec<u8>) {
+/// Seven bits to a byte, the lowest first.
+pub(super) fn varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;

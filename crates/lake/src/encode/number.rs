@@ -2,7 +2,7 @@
 //!
 //! A chunk whose numbers repeat gets a dictionary: found by looking up the distance from the least
 //! number where the numbers lie close together, by hashing where a sample says that it pays. Other
-//! numbers are written plainly. The number of rows is that of one row group, so values are kept
+//! numbers are written as differences. The number of rows is that of one row group, so values are kept
 //! until all have been seen.
 
 use arrow::array::{Array, BooleanArray};
@@ -12,8 +12,8 @@ use parquet::basic::Encoding;
 use parquet::errors::Result;
 use parquet::file::statistics::Statistics;
 
-use super::hybrid;
 use super::pages::{ColumnChunk, DataPage, Dictionary, Pages, Range};
+use super::{delta, hybrid};
 
 /// Numbers that lie within this distance of each other are looked up in a table.
 const TABLE_SPAN: u64 = 1 << 16;
@@ -24,6 +24,8 @@ const SAMPLE: usize = 1024;
 
 /// A number as Parquet stores it.
 pub(crate) trait Number: Copy + Ord + Default {
+    /// Numbers no farther apart than this have differences of their own width.
+    const WIDEST: u64;
     /// The same number, wide.
     fn wide(self) -> i64;
     fn put(self, out: &mut Vec<u8>);
@@ -31,6 +33,7 @@ pub(crate) trait Number: Copy + Ord + Default {
 }
 
 impl Number for i32 {
+    const WIDEST: u64 = (1 << 31) - 1;
     fn wide(self) -> i64 {
         i64::from(self)
     }
@@ -43,6 +46,8 @@ impl Number for i32 {
 }
 
 impl Number for i64 {
+    /// Differences of 64 bits may wrap around.
+    const WIDEST: u64 = u64::MAX;
     fn wide(self) -> i64 {
         self
     }
@@ -95,6 +100,7 @@ impl<T: Number> Numbers<T> {
             entries.iter().for_each(|entry| entry.put(&mut body));
             Dictionary { entries: entries.len(), body }
         });
+        let span = least.zip(greatest).map_or(0, |(least, greatest)| greatest.wide().abs_diff(least.wide()));
         let (mut start, mut nulls) = (0, 0);
         let mut body = Vec::new();
         let mut last: Option<(T, T)> = None;
@@ -112,9 +118,13 @@ impl<T: Number> Numbers<T> {
                     hybrid::codes(&codes[place], width, &mut body);
                     Encoding::RLE_DICTIONARY
                 }
-                None => {
+                None if values.is_empty() || span > T::WIDEST => {
                     values.iter().for_each(|value| value.put(&mut body));
                     Encoding::PLAIN
+                }
+                None => {
+                    delta::numbers(values.iter().map(|value| value.wide()), &mut body);
+                    Encoding::DELTA_BINARY_PACKED
                 }
             };
             let range = values.iter().min().copied().zip(values.iter().max().copied());

@@ -60,10 +60,8 @@ pub(crate) struct Pages {
     index: ColumnIndexBuilder,
     has_ranges: bool,
     rows: usize,
-    plain: i32,
-    coded: i32,
-    /// Plain encoding of the pages without a dictionary.
-    plain_encoding: Encoding,
+    /// Data pages by encoding.
+    counts: Vec<(Encoding, i32)>,
     uncompressed: usize,
 }
 
@@ -77,21 +75,16 @@ impl Pages {
             index,
             has_ranges: true,
             rows: 0,
-            plain: 0,
-            coded: 0,
-            plain_encoding: Encoding::PLAIN,
+            counts: Vec::new(),
             uncompressed: 0,
         }
     }
 
     /// Compresses and takes the next data page.
     pub(crate) fn add(&mut self, page: DataPage<'_>) -> Result<()> {
-        match page.encoding {
-            Encoding::RLE_DICTIONARY => self.coded += 1,
-            other => {
-                self.plain += 1;
-                self.plain_encoding = other;
-            }
+        match self.counts.iter_mut().find(|(encoding, _)| *encoding == page.encoding) {
+            Some((_, count)) => *count += 1,
+            None => self.counts.push((page.encoding, 1)),
         }
         let null_page = page.nulls == page.rows;
         self.has_ranges &= null_page || page.range.is_some();
@@ -133,16 +126,13 @@ impl Pages {
             let spec =
                 SerializedPageWriter::new(&mut head).write_page(CompressedPage::new(page, dictionary.body.len()))?;
             self.uncompressed += spec.uncompressed_size;
-            encodings.extend([Encoding::PLAIN, Encoding::RLE_DICTIONARY]);
+            encodings.push(Encoding::PLAIN);
             counted.push(count(PageType::DICTIONARY_PAGE, Encoding::PLAIN, 1));
         }
-        if self.coded > 0 {
-            counted.push(count(PageType::DATA_PAGE, Encoding::RLE_DICTIONARY, self.coded));
-        }
-        if self.plain > 0 {
-            counted.push(count(PageType::DATA_PAGE, self.plain_encoding, self.plain));
-            if !encodings.contains(&self.plain_encoding) {
-                encodings.push(self.plain_encoding);
+        for (encoding, pages) in self.counts {
+            counted.push(count(PageType::DATA_PAGE, encoding, pages));
+            if !encodings.contains(&encoding) {
+                encodings.push(encoding);
             }
         }
         let mut bytes = head.into_inner()?;

@@ -116,6 +116,7 @@ fn numbers_come_back_with_any_spread() {
 fn other_types_come_back() {
     let dates = Date32Array::from_iter((0..ROWS).map(|number| row(number, true).map(|day| day as i32 / 40 - 800)));
     let far = Date32Array::from_iter((0..ROWS).map(|number| Some(number as i32 * 9_999 - 1_000_000)));
+    let very_far = Date32Array::from_iter((0..ROWS).map(|number| Some((number as i32).wrapping_mul(0x1234_5679))));
     let instants = TimestampMicrosecondArray::from_iter((0..ROWS).map(|number| Some(number as i64 * 1_234_567 - 99)));
     let money =
         Decimal128Array::from_iter((0..ROWS).map(|number| row(number, true).map(|cents| cents as i128 * 99 - 7)));
@@ -127,6 +128,7 @@ fn other_types_come_back() {
         &[
             ("dates", Arc::new(dates)),
             ("far dates", Arc::new(far)),
+            ("very far dates", Arc::new(very_far)),
             ("instants", Arc::new(instants.with_timezone("UTC"))),
             ("money", Arc::new(money.with_precision_and_scale(18, 4).unwrap())),
             ("truths", Arc::new(truths)),
