@@ -7,11 +7,12 @@
 
 use std::sync::Arc;
 
+use arrow::array::NullBufferBuilder;
 use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Int32Array, Int64Array, StringArray,
     TimestampMicrosecondArray,
 };
-use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::Int32Type;
 use arrow::error::ArrowError;
 use dealframe_model::table::ColumnType;
@@ -31,19 +32,34 @@ pub enum Builder {
     Timestamp(Values<i64>),
 }
 
-/// Fixed-size values with a null flag each.
-#[derive(Debug, Default)]
+/// Fixed-size values, and which of them are null.
+#[derive(Debug)]
 pub struct Values<T> {
     values: Vec<T>,
-    valid: Vec<bool>,
+    /// Costs nothing until the first null.
+    valid: NullBufferBuilder,
+}
+
+impl<T> Default for Values<T> {
+    fn default() -> Self {
+        Self { values: Vec::new(), valid: NullBufferBuilder::new(0) }
+    }
 }
 
 impl<T: Default> Values<T> {
     /// Appends a value or a null.
     #[inline]
     pub fn push(&mut self, value: Option<T>) {
-        self.valid.push(value.is_some());
-        self.values.push(value.unwrap_or_default());
+        match value {
+            Some(value) => {
+                self.valid.append_non_null();
+                self.values.push(value);
+            }
+            None => {
+                self.valid.append_null();
+                self.values.push(T::default());
+            }
+        }
     }
 
     fn truncate(&mut self, rows: usize) {
@@ -57,12 +73,12 @@ impl<T: Default> Values<T> {
 pub struct Text {
     offsets: Vec<i32>,
     bytes: Vec<u8>,
-    valid: Vec<bool>,
+    valid: NullBufferBuilder,
 }
 
 impl Default for Text {
     fn default() -> Self {
-        Self { offsets: vec![0], bytes: Vec::new(), valid: Vec::new() }
+        Self { offsets: vec![0], bytes: Vec::new(), valid: NullBufferBuilder::new(0) }
     }
 }
 
@@ -70,9 +86,12 @@ impl Text {
     /// Appends a text or a null.
     #[inline]
     pub fn push(&mut self, text: Option<&[u8]>) {
-        self.valid.push(text.is_some());
-        if let Some(text) = text {
-            self.bytes.extend_from_slice(text);
+        match text {
+            Some(text) => {
+                self.valid.append_non_null();
+                self.bytes.extend_from_slice(text);
+            }
+            None => self.valid.append_null(),
         }
         self.close();
     }
@@ -80,7 +99,7 @@ impl Text {
     /// Appends a text that `write` produces.
     pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.bytes);
-        self.valid.push(true);
+        self.valid.append_non_null();
         self.close();
     }
 
@@ -99,7 +118,7 @@ impl Text {
 
     fn into_array(self) -> Result<StringArray, ArrowError> {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(fitted(self.offsets)));
-        StringArray::try_new(offsets, Buffer::from_vec(fitted(self.bytes)), nulls(self.valid))
+        StringArray::try_new(offsets, Buffer::from_vec(fitted(self.bytes)), self.valid.build())
     }
 }
 
@@ -119,10 +138,53 @@ struct Seen {
     code: Code,
 }
 
+/// Texts of up to this many bytes are remembered by their words.
+const SHORT: usize = 32;
+/// Texts remembered so, by column.
+const REMEMBERED: usize = 64;
+
+/// A short text as words, so that two are compared without a loop. The length tells apart what is filled up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Short {
+    words: [u64; 4],
+    length: usize,
+}
+
+impl Short {
+    #[inline]
+    fn new(text: &[u8]) -> Option<Self> {
+        let length = text.len();
+        let word = |at: usize| -> u64 {
+            text.get(at..at + 8).and_then(|eight| eight.try_into().ok()).map_or(0, u64::from_le_bytes)
+        };
+        let half = |at: usize| -> u64 {
+            text.get(at..at + 4).and_then(|four| four.try_into().ok()).map_or(0, |four| u32::from_le_bytes(four).into())
+        };
+        let words = match length {
+            // Words overlap where the length is no multiple of theirs; the same length overlaps the same way.
+            0..=3 => [text.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0, 0, 0],
+            4..=8 => [half(0), half(length - 4), 0, 0],
+            9..=16 => [word(0), word(length - 8), 0, 0],
+            17..=SHORT => [word(0), word(8), word(length - 16), word(length - 8)],
+            _ => return None,
+        };
+        Some(Self { words, length })
+    }
+
+    #[inline]
+    fn slot(&self) -> usize {
+        let [first, second, third, fourth] = self.words;
+        let mixed = first ^ second.rotate_left(23) ^ third.rotate_left(41) ^ fourth.rotate_left(7) ^ self.length as u64;
+        (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize
+    }
+}
+
 /// Few distinct texts.
 #[derive(Debug, Default)]
 pub struct Category {
     codes: Values<i32>,
+    /// Short texts seen lately, by slot: nearly every cell is found here.
+    lately: Vec<Option<(Short, Code)>>,
     raw: Vec<u8>,
     seen: HashTable<Seen>,
     dictionary: Text,
@@ -133,6 +195,20 @@ impl Category {
     /// The code of a raw text; `make` turns a text not seen before into a value, a null or a refusal.
     #[inline]
     pub fn code(&mut self, text: &[u8], make: impl FnOnce(&[u8]) -> Made) -> Code {
+        let Some(short) = Short::new(text) else { return self.look_up(text, make) };
+        let slot = short.slot();
+        if let Some(Some((known, code))) = self.lately.get(slot)
+            && *known == short
+        {
+            return *code;
+        }
+        let code = self.look_up(text, make);
+        self.lately.resize(REMEMBERED, None);
+        self.lately[slot] = Some((short, code));
+        code
+    }
+
+    fn look_up(&mut self, text: &[u8], make: impl FnOnce(&[u8]) -> Made) -> Code {
         let hash = xxh3_64(text);
         if let Some(seen) = self
             .seen
@@ -199,6 +275,22 @@ impl Builder {
         }
     }
 
+    /// Makes room for `rows` rows, so that the column does not move while it grows.
+    pub fn reserve(&mut self, rows: usize) {
+        match self {
+            Self::Text(text) => {
+                text.offsets.reserve(rows);
+                // Identifiers of most systems are about this long.
+                text.bytes.reserve(rows * 20);
+            }
+            Self::Category(category) => category.codes.values.reserve(rows),
+            Self::Integer(values) | Self::Timestamp(values) => values.values.reserve(rows),
+            Self::Decimal(values, _) => values.values.reserve(rows),
+            Self::Boolean(values) => values.values.reserve(rows),
+            Self::Date(values) => values.values.reserve(rows),
+        }
+    }
+
     /// Appends a null.
     #[inline]
     pub fn push_null(&mut self) {
@@ -234,7 +326,7 @@ impl Builder {
     /// The newest date of a date column.
     pub fn newest_date(&self) -> Option<i32> {
         let Self::Date(dates) = self else { return None };
-        dates.values.iter().zip(&dates.valid).filter(|(_, valid)| **valid).map(|(date, _)| *date).max()
+        (0..dates.values.len()).filter(|row| dates.valid.is_valid(*row)).map(|row| dates.values[row]).max()
     }
 
     /// Cuts the column back to `rows` rows.
@@ -259,24 +351,24 @@ impl Builder {
             Self::Category(category) => {
                 let codes = Int32Array::try_new(
                     ScalarBuffer::from(fitted(category.codes.values)),
-                    nulls(category.codes.valid),
+                    category.codes.valid.build(),
                 )?;
                 let dictionary = Arc::new(category.dictionary.into_array()?);
                 Arc::new(DictionaryArray::<Int32Type>::try_new(codes, dictionary)?)
             }
             Self::Integer(values) => {
-                Arc::new(Int64Array::try_new(ScalarBuffer::from(fitted(values.values)), nulls(values.valid))?)
+                Arc::new(Int64Array::try_new(ScalarBuffer::from(fitted(values.values)), values.valid.build())?)
             }
             Self::Decimal(values, scale) => Arc::new(
-                Decimal128Array::try_new(ScalarBuffer::from(fitted(values.values)), nulls(values.valid))?
+                Decimal128Array::try_new(ScalarBuffer::from(fitted(values.values)), values.valid.build())?
                     .with_precision_and_scale(18, scale as i8)?,
             ),
-            Self::Boolean(values) => Arc::new(BooleanArray::new(values.values.into(), nulls(values.valid))),
+            Self::Boolean(values) => Arc::new(BooleanArray::new(values.values.into(), values.valid.build())),
             Self::Date(values) => {
-                Arc::new(Date32Array::try_new(ScalarBuffer::from(fitted(values.values)), nulls(values.valid))?)
+                Arc::new(Date32Array::try_new(ScalarBuffer::from(fitted(values.values)), values.valid.build())?)
             }
             Self::Timestamp(values) => Arc::new(
-                TimestampMicrosecondArray::try_new(ScalarBuffer::from(fitted(values.values)), nulls(values.valid))?
+                TimestampMicrosecondArray::try_new(ScalarBuffer::from(fitted(values.values)), values.valid.build())?
                     .with_timezone("UTC"),
             ),
         })
@@ -285,12 +377,48 @@ impl Builder {
 
 /// Gives back room that growing left over: the rows may wait in memory for a while.
 fn fitted<T>(mut values: Vec<T>) -> Vec<T> {
-    if values.capacity() > values.len() + values.len() / 8 {
+    if values.capacity() > values.len() + values.len() / 2 {
         values.shrink_to_fit();
     }
     values
 }
 
-fn nulls(valid: Vec<bool>) -> Option<NullBuffer> {
-    if valid.iter().all(|valid| *valid) { None } else { Some(NullBuffer::from(valid)) }
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn short_texts_differ_when_their_bytes_do() {
+        let text: Vec<u8> = (0..40).map(|byte| byte * 5 + 1).collect();
+        for length in 0..=SHORT {
+            let short = Short::new(&text[..length]).unwrap();
+            assert!(short.slot() < REMEMBERED);
+            for place in 0..length {
+                let mut other = text[..length].to_vec();
+                other[place] ^= 0x40;
+                assert_ne!(Short::new(&other).unwrap(), short, "{length} {place}");
+            }
+            for other in 0..length {
+                assert_ne!(Short::new(&text[..other]).unwrap(), short);
+            }
+        }
+        assert_ne!(Short::new(b"").unwrap(), Short::new(b"\0").unwrap());
+        assert!(Short::new(&text[..33]).is_none());
+    }
+
+    #[test]
+    fn a_category_has_one_code_per_value_however_many_there_are() {
+        let mut category = Category::default();
+        let texts: Vec<String> = (0..500).map(|number| format!("{number:0width$}", width = 1 + number % 40)).collect();
+        for _ in 0..3 {
+            for text in &texts {
+                let code = category.code(text.as_bytes(), |text| Made::Value(text.to_vec()));
+                let Code::Value(code) = code else { panic!("{text}") };
+                let (start, end) =
+                    (category.dictionary.offsets[code as usize], category.dictionary.offsets[code as usize + 1]);
+                assert_eq!(&category.dictionary.bytes[start as usize..end as usize], text.as_bytes());
+            }
+        }
+    }
 }

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray, new_null_array,
+};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -53,6 +55,8 @@ struct Work<'a> {
     file: &'a TableFile,
     rules: Rules<'a>,
     builders: Vec<Builder>,
+    /// Columns that are filled row by row, by position.
+    filled: Vec<usize>,
     rows: usize,
     entries: Vec<Entry>,
     out: Converted,
@@ -72,6 +76,7 @@ pub fn convert(file: &TableFile, chunk: &Chunk, batch_id: &str) -> Result<Conver
         file,
         rules: Rules { zone: &file.zone, nulls: &plan.nulls, sentinels: &plan.sentinels },
         builders: plan.columns.iter().map(|planned| Builder::new(planned.column.kind)).collect(),
+        filled: (0..plan.columns.len()).filter(|position| is_filled(&plan.columns[*position])).collect(),
         rows: 0,
         entries: Vec::new(),
         out: Converted::default(),
@@ -82,6 +87,11 @@ pub fn convert(file: &TableFile, chunk: &Chunk, batch_id: &str) -> Result<Conver
             .business_date
             .and_then(|name| plan.columns.iter().position(|planned| planned.column.name == name)),
     };
+    // Line ends within quotes are no rows, but every row has its delimiters.
+    let rows = chunk.lines.min(bytes.len() / plan.headers.len().max(1));
+    for position in &work.filled {
+        work.builders[*position].reserve(rows);
+    }
     let mut reader = Reader::new(bytes, &file.dialect, true);
     let mut fields = Fields::default();
     while let Some(step) = reader.next(&mut fields) {
@@ -165,8 +175,9 @@ impl Work<'_> {
     fn row(&mut self, fields: &Fields, record: &Record<'_>) {
         let plan = &self.file.plan;
         let cell = |index: usize| fields.get(record.bytes, index);
-        for (position, planned) in plan.columns.iter().enumerate() {
-            let builder = &mut self.builders[position];
+        for position in &self.filled {
+            let planned = &plan.columns[*position];
+            let builder = &mut self.builders[*position];
             let outcome = fill(planned, builder, &cell, record, plan, self.rules);
             if let Err(fault) = outcome {
                 if fault.undecided && !self.file.settled {
@@ -252,8 +263,10 @@ impl Work<'_> {
         }
         let builders = std::mem::take(&mut self.builders);
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(builders.len());
-        for (planned, builder) in plan.columns.iter().zip(builders) {
+        let schema = dealframe_lake::schema::arrow_schema(plan.table);
+        for ((planned, builder), field) in plan.columns.iter().zip(builders).zip(schema.fields()) {
             arrays.push(match &planned.feed {
+                _ if is_always_null(planned) => new_null_array(field.data_type(), self.rows),
                 Feed::SourceSystem => repeated_category(&plan.source_system, self.rows)?,
                 Feed::File => repeated_category(&self.file.name, self.rows)?,
                 Feed::Batch => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(batch_id, self.rows))),
@@ -268,13 +281,22 @@ impl Work<'_> {
         if plan.table.name == "activities" {
             fill_durations(&plan.columns, &mut arrays)?;
         }
-        let schema = dealframe_lake::schema::arrow_schema(plan.table);
         self.out.rows = Some(RecordBatch::try_new(schema, arrays)?);
         if !self.entries.is_empty() {
             self.out.stage_changes = Some(entries_to_batch(self.file, &self.entries, batch_id)?);
         }
         Ok(self.out)
     }
+}
+
+/// A column that nothing in the file feeds.
+fn is_always_null(planned: &PlannedColumn) -> bool {
+    matches!(planned.feed, Feed::Nothing) && planned.default.is_none() && !planned.column.required
+}
+
+/// Whether the column gets its values row by row; the others are made when the chunk is complete.
+fn is_filled(planned: &PlannedColumn) -> bool {
+    !is_always_null(planned) && !matches!(planned.feed, Feed::KeyOf(_) | Feed::SourceSystem | Feed::Batch | Feed::File)
 }
 
 fn fill<'c>(

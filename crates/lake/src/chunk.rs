@@ -1,7 +1,7 @@
 //! Rows in a compact form: what the lake keeps of them between reading and writing.
 //!
 //! Columns without a value are left out, decimals become 64-bit integers, dictionary codes become
-//! as narrow as they can, and a text that is the same in every row is kept once. That makes rows
+//! as narrow as they can, and texts of which there are few are kept once each. That makes rows
 //! two to three times smaller than in Arrow's usual form. `stage.rs` collects chunks, `gather.rs`
 //! turns them back into canonical columns.
 
@@ -20,6 +20,7 @@ use arrow::datatypes::{
 use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamWriter;
 use dealframe_model::table::Table;
+use hashbrown::HashTable;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use crate::LakeError;
@@ -145,7 +146,7 @@ impl Chunk {
                 hashes.push(xxh3_128_with_seed(keys.value(row).as_bytes(), seed));
             }
         } else {
-            // A constant key: one row, or the same row again and again.
+            // Keys of which there are few: one row, or the same rows again and again.
             let texts = codes(keys, str::to_owned);
             for row in 0..self.rows {
                 let seed = seeds.at(row).ok_or_else(|| missing(layout.source, row))?;
@@ -267,7 +268,7 @@ fn compact(layout: &Layout, position: usize, array: &ArrayRef) -> Result<ArrayRe
             Arc::new(PrimitiveArray::<Int32Type>::new(days.values().clone(), days.nulls().cloned()))
         }
         DataType::Dictionary(_, _) => narrow_codes(array.as_dictionary::<Int32Type>()),
-        DataType::Utf8 => fold_constant(array),
+        DataType::Utf8 => fold_repeated(array),
         _ => Arc::clone(array),
     })
 }
@@ -324,16 +325,64 @@ fn narrow_codes(array: &DictionaryArray<Int32Type>) -> ArrayRef {
     narrow.unwrap_or_else(|| Arc::new(array.clone()))
 }
 
-/// A text that is the same in every row (a batch id, an empty JSON object) is kept once.
-fn fold_constant(array: &ArrayRef) -> ArrayRef {
-    let Some(texts) = array.as_string_opt::<i32>().filter(|texts| texts.null_count() == 0) else {
-        return Arc::clone(array);
-    };
-    let first = texts.value(0);
-    if texts.value(texts.len() - 1) != first || texts.iter().any(|text| text != Some(first)) {
-        return Arc::clone(array);
+/// Rows looked at to see whether texts repeat, and the most texts that are kept once each.
+const SAMPLE: usize = 256;
+const MOST_TEXTS: usize = 1 << 14;
+
+/// Texts of which there are few (a batch id, an owner, a product) are kept once each, with codes.
+fn fold_repeated(array: &ArrayRef) -> ArrayRef {
+    let folded = array.as_string_opt::<i32>().and_then(|texts| {
+        let step = (texts.len() / SAMPLE).max(1);
+        let mut sample: Vec<&str> =
+            (0..texts.len()).step_by(step).filter(|row| texts.is_valid(*row)).map(|row| texts.value(row)).collect();
+        let seen = sample.len();
+        sample.sort_unstable();
+        sample.dedup();
+        if sample.len() > 1 && sample.len() * 4 > seen * 3 { None } else { number(texts) }
+    });
+    folded.unwrap_or_else(|| Arc::clone(array))
+}
+
+/// Every text once, and each row's code; `None` when there are too many.
+fn number(texts: &StringArray) -> Option<ArrayRef> {
+    let hash = |text: &str| xxh3_64(text.as_bytes());
+    let mut known: Vec<&str> = Vec::new();
+    let mut table: HashTable<(u64, u32)> = HashTable::new();
+    let mut codes: Vec<u16> = Vec::with_capacity(texts.len());
+    let most = MOST_TEXTS.min(texts.len().div_ceil(4).max(1));
+    for row in 0..texts.len() {
+        if texts.is_null(row) {
+            codes.push(0);
+            continue;
+        }
+        let text = texts.value(row);
+        // A constant column is not hashed.
+        if known.len() == 1 && known.first() == Some(&text) {
+            codes.push(0);
+            continue;
+        }
+        let hashed = hash(text);
+        let found = table.find(hashed, |(other, code)| *other == hashed && known[*code as usize] == text);
+        let code = match found {
+            Some((_, code)) => *code,
+            None if known.len() == most => return None,
+            None => {
+                let code = known.len() as u32;
+                known.push(text);
+                table.insert_unique(hashed, (hashed, code), |(hash, _)| *hash);
+                code
+            }
+        };
+        codes.push(code as u16);
     }
-    let keys = PrimitiveArray::<UInt8Type>::from(vec![0u8; texts.len()]);
-    let values: ArrayRef = Arc::new(StringArray::from(vec![first]));
-    DictionaryArray::try_new(keys, values).map_or_else(|_| Arc::clone(array), |folded| Arc::new(folded))
+    let nulls = texts.nulls().cloned();
+    let values: ArrayRef = Arc::new(StringArray::from_iter_values(&known));
+    if known.len() <= 256 {
+        let narrow: Vec<u8> = codes.iter().map(|code| *code as u8).collect();
+        let keys = PrimitiveArray::<UInt8Type>::new(narrow.into(), nulls);
+        DictionaryArray::try_new(keys, values).ok().map(|array| Arc::new(array) as ArrayRef)
+    } else {
+        let keys = PrimitiveArray::<UInt16Type>::new(codes.into(), nulls);
+        DictionaryArray::try_new(keys, values).ok().map(|array| Arc::new(array) as ArrayRef)
+    }
 }

@@ -2,20 +2,23 @@
 //!
 //! A row is addressed by its chunk and its place there. The dictionaries of all chunks are merged
 //! once per column, so that equal categories have equal codes. `merge.rs` decides which rows in
-//! which order.
+//! which order. For a file ([`Gather::prepare`]) the chunks of a column are first laid end to end,
+//! so that fetching a value in the order of the file is one step and not four.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Int32Array, Int64Array,
     StringArray, TimestampMicrosecondArray, builder::NullBufferBuilder, new_null_array,
 };
-use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Int32Type, Int64Type, UInt8Type, UInt16Type};
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::LakeError;
 use crate::chunk::{Chunk, Layout};
+use crate::encode::{Block, Blocks};
 
 /// Address of a row: chunk in the high half, row in the low half, and a mark in the top bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,6 +127,7 @@ impl<'a> Part<'a> {
 struct Column<'a> {
     parts: Vec<Part<'a>>,
     kind: DataType,
+    /// Of a category, or of a text of which every chunk kept a dictionary.
     dictionary: Option<ArrayRef>,
     has_nulls: bool,
     /// No chunk has a value.
@@ -136,6 +140,17 @@ pub(crate) struct Gather<'a> {
     columns: Vec<Column<'a>>,
     /// Batch that marks rows as deleted.
     batch_id: &'a str,
+    /// Rows of every chunk, and before it.
+    rows: Vec<usize>,
+    before: Vec<usize>,
+}
+
+/// The rows of a file, in its order.
+pub(crate) struct Order<'p> {
+    places: &'p [Place],
+    /// Numbers of the rows when all chunks are laid end to end.
+    numbers: Vec<u32>,
+    any_gone: bool,
 }
 
 impl<'a> Gather<'a> {
@@ -149,7 +164,135 @@ impl<'a> Gather<'a> {
                 expected: field.to_string(),
             })?);
         }
-        Ok(Self { layout, columns, batch_id })
+        let rows: Vec<usize> = chunks.iter().map(|chunk| chunk.rows).collect();
+        let mut total = 0;
+        let mut before = Vec::with_capacity(rows.len());
+        for rows in &rows {
+            before.push(total);
+            total += rows;
+        }
+        if u32::try_from(total).is_err() {
+            return Err(LakeError::damaged(
+                std::path::Path::new(layout.table.name),
+                format!("{total} rows of one bucket are more than can be merged at once"),
+            ));
+        }
+        Ok(Self { layout, columns, batch_id, rows, before })
+    }
+
+    /// The rows at `places`, to be fetched column by column.
+    pub(crate) fn order<'p>(&self, places: &'p [Place]) -> Order<'p> {
+        let number = |place: &Place| (self.before[place.chunk()] + place.row()) as u32;
+        let numbers = places.iter().map(number).collect();
+        Order { places, numbers, any_gone: places.iter().any(|place| place.is_gone()) }
+    }
+
+    /// A column of a file, block by block, in the form that the encoder likes best.
+    pub(crate) fn prepare<'s>(&'s self, column: usize, order: &'s Order<'_>) -> Result<Blocks<'s>, LakeError> {
+        let source = &self.columns[column];
+        let name = self.layout.table.name;
+        let marks = column == self.layout.deleted || column == self.layout.batch;
+        if marks && order.any_gone {
+            return Ok(Box::new(move |start, count| {
+                self.column(column, &order.places[start..start + count]).map(Block::Array)
+            }));
+        }
+        if source.is_absent {
+            return Ok(Box::new(move |_, count| Ok(Block::Array(new_null_array(&source.kind, count)))));
+        }
+        if let Some(dictionary) = &source.dictionary {
+            let codes = self.flat_codes(source);
+            return Ok(Box::new(move |start, count| {
+                let numbers = &order.numbers[start..start + count];
+                let keys: Vec<i32> = numbers.iter().map(|number| codes[*number as usize]).collect();
+                let valid = source.has_nulls.then(|| BooleanBuffer::collect_bool(count, |row| keys[row] >= 0));
+                let keys = Int32Array::new(keys.into(), valid.map(NullBuffer::new));
+                let array = DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(dictionary));
+                Ok(Block::Array(Arc::new(array.map_err(LakeError::arrow("gather codes", name))?)))
+            }));
+        }
+        Ok(match &source.kind {
+            DataType::Utf8 => Box::new(move |start, count| {
+                let text = |place: &Place| {
+                    let (part, row) = (&source.parts[place.chunk()], place.row());
+                    part.is_valid(row).then(|| part.text(row))
+                };
+                Ok(Block::Texts(order.places[start..start + count].iter().map(text).collect()))
+            }),
+            DataType::Boolean => Box::new(move |start, count| {
+                Ok(Block::Array(Arc::new(source.truths(&order.places[start..start + count], false))))
+            }),
+            DataType::Date32 => {
+                let flat = self.flat(source, |part| match part {
+                    Part::Small(array) => Some((array.values(), array.nulls())),
+                    _ => None,
+                });
+                Box::new(move |start, count| {
+                    let (values, nulls) = flat.fetch(&order.numbers[start..start + count]);
+                    Ok(Block::Array(Arc::new(Date32Array::new(values.into(), nulls))))
+                })
+            }
+            // Decimals and instants are whole numbers to the encoder.
+            _ => {
+                let flat = self.flat(source, |part| match part {
+                    Part::Whole(array) => Some((array.values(), array.nulls())),
+                    _ => None,
+                });
+                Box::new(move |start, count| {
+                    let (values, nulls) = flat.fetch(&order.numbers[start..start + count]);
+                    Ok(Block::Array(Arc::new(Int64Array::new(values.into(), nulls))))
+                })
+            }
+        })
+    }
+
+    /// The values of all chunks, end to end.
+    fn flat<'s, T: Copy + Default + 's>(
+        &'s self,
+        column: &'s Column<'a>,
+        values_of: impl Fn(&'s Part<'a>) -> Option<(&'s [T], Option<&'s NullBuffer>)>,
+    ) -> Flat<T> {
+        let total = self.rows.iter().sum();
+        let mut flat = Flat { values: Vec::with_capacity(total), valid: None };
+        let mut valid = Vec::with_capacity(if column.has_nulls { total } else { 0 });
+        for (part, rows) in column.parts.iter().zip(&self.rows) {
+            let found = values_of(part);
+            match found {
+                Some((values, _)) => flat.values.extend_from_slice(values),
+                None => flat.values.resize(flat.values.len() + rows, T::default()),
+            }
+            if column.has_nulls {
+                match found {
+                    Some((_, Some(nulls))) => valid.extend(nulls.iter()),
+                    found => valid.resize(valid.len() + rows, found.is_some()),
+                }
+            }
+        }
+        flat.valid = column.has_nulls.then_some(valid);
+        flat
+    }
+
+    /// The merged codes of all chunks, end to end; -1 is null.
+    fn flat_codes(&self, column: &Column<'a>) -> Vec<i32> {
+        let mut flat = Vec::with_capacity(self.rows.iter().sum());
+        for (part, rows) in column.parts.iter().zip(&self.rows) {
+            let Part::Code { keys, nulls, merged, .. } = part else {
+                flat.resize(flat.len() + rows, -1);
+                continue;
+            };
+            let start = flat.len();
+            match keys {
+                Keys::Byte(keys) => flat.extend(keys.iter().map(|key| merged[usize::from(*key)])),
+                Keys::Short(keys) => flat.extend(keys.iter().map(|key| merged[usize::from(*key)])),
+                Keys::Int(_) => flat.extend((0..*rows).map(|row| merged[keys.at(row)])),
+            }
+            if let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) {
+                for (code, valid) in flat[start..].iter_mut().zip(nulls.iter()) {
+                    *code = if valid { *code } else { -1 };
+                }
+            }
+        }
+        flat
     }
 
     pub(crate) fn text(&self, column: usize, place: Place) -> Option<&'a str> {
@@ -223,6 +366,21 @@ impl<'a> Gather<'a> {
     }
 }
 
+/// The values of all chunks of a column, end to end.
+struct Flat<T> {
+    values: Vec<T>,
+    /// `None` when there is no null.
+    valid: Option<Vec<bool>>,
+}
+
+impl<T: Copy> Flat<T> {
+    fn fetch(&self, numbers: &[u32]) -> (Vec<T>, Option<NullBuffer>) {
+        let values = numbers.iter().map(|number| self.values[*number as usize]).collect();
+        let bits = |valid: &Vec<bool>| BooleanBuffer::collect_bool(numbers.len(), |row| valid[numbers[row] as usize]);
+        (values, self.valid.as_ref().map(|valid| NullBuffer::new(bits(valid))))
+    }
+}
+
 fn whole(part: &Part<'_>, row: usize) -> i64 {
     match part {
         Part::Whole(array) => array.value(row),
@@ -233,7 +391,11 @@ fn whole(part: &Part<'_>, row: usize) -> i64 {
 impl<'a> Column<'a> {
     fn new(kind: &DataType, chunks: &'a [Chunk], position: usize) -> Option<Self> {
         let is_category = matches!(kind, DataType::Dictionary(_, _));
-        let mut merged: HashMap<&'a str, i32> = HashMap::new();
+        let is_coded = is_category
+            || chunks
+                .iter()
+                .all(|chunk| chunk.columns[position].as_ref().is_none_or(|array| dictionary(array).is_some()));
+        let mut merged: HashTable<i32> = HashTable::new();
         let mut texts: Vec<&'a str> = Vec::new();
         // Slices of one batch share a dictionary, which is looked at once.
         let mut last: Option<(&'a StringArray, Vec<i32>)> = None;
@@ -249,24 +411,15 @@ impl<'a> Column<'a> {
             };
             let codes = match &last {
                 Some((seen, codes)) if same_buffer(seen, entries) => codes.clone(),
-                _ => entries
-                    .iter()
-                    .map(|entry| match entry {
-                        None => -1,
-                        Some(_) if !is_category => 0,
-                        Some(text) => *merged.entry(text).or_insert_with(|| {
-                            texts.push(text);
-                            i32::try_from(texts.len() - 1).unwrap_or(-1)
-                        }),
-                    })
-                    .collect(),
+                _ if !is_coded => entries.iter().map(|entry| if entry.is_some() { 0 } else { -1 }).collect(),
+                _ => entries.iter().map(|entry| entry.map_or(-1, |text| code(&mut merged, &mut texts, text))).collect(),
             };
             last = Some((entries, codes.clone()));
             parts.push(Part::Code { keys, nulls: array.nulls(), texts: entries, merged: codes });
         }
         let has_nulls = parts.iter().any(Part::has_nulls);
         let is_absent = parts.iter().all(|part| matches!(part, Part::Absent));
-        let dictionary = is_category.then(|| Arc::new(StringArray::from(texts)) as ArrayRef);
+        let dictionary = is_coded.then(|| Arc::new(StringArray::from(texts)) as ArrayRef);
         Some(Self { parts, kind: kind.clone(), dictionary, has_nulls, is_absent })
     }
 
@@ -351,6 +504,18 @@ impl<'a> Column<'a> {
         }
         StringArray::try_new(OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(bytes), nulls.finish())
     }
+}
+
+/// The merged code of a text.
+fn code<'a>(merged: &mut HashTable<i32>, texts: &mut Vec<&'a str>, text: &'a str) -> i32 {
+    let hash = |text: &str| xxh3_64(text.as_bytes());
+    if let Some(code) = merged.find(hash(text), |code| texts[*code as usize] == text) {
+        return *code;
+    }
+    let code = texts.len() as i32;
+    texts.push(text);
+    merged.insert_unique(hash(text), code, |code| hash(texts[*code as usize]));
+    code
 }
 
 fn plain(array: &ArrayRef) -> Option<Part<'_>> {

@@ -9,6 +9,7 @@
 
 mod chunk;
 mod durable;
+mod encode;
 mod error;
 mod gather;
 mod lake;

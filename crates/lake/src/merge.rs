@@ -175,8 +175,49 @@ fn entries(layout: &Layout, chunks: &[Chunk], range: std::ops::Range<usize>) -> 
             entries.push(Entry { hash, modified, place: Place::new(index, row) });
         }
     }
-    entries.sort_unstable();
-    Ok(entries)
+    // The hash is as good as random, so its highest bits split the entries evenly.
+    let top = |entry: &Entry| (entry.hash >> (u128::BITS - PART_BITS)) as usize;
+    Ok(sort_in_parts(entries, 1 << PART_BITS, top, Ord::cmp))
+}
+
+/// Bits of a hash by which entries are split before they are sorted.
+const PART_BITS: u32 = 10;
+/// Fewer rows than this are sorted as a whole.
+const FEW: usize = 1 << 13;
+
+/// Sorts by part first, then within the parts, which fit into the processor's cache.
+/// `part` must rise with the order.
+fn sort_in_parts<T: Copy>(
+    rows: Vec<T>,
+    parts: usize,
+    part: impl Fn(&T) -> usize,
+    order: impl Fn(&T, &T) -> std::cmp::Ordering,
+) -> Vec<T> {
+    let Some(first) = rows.first().copied().filter(|_| rows.len() >= FEW) else {
+        let mut rows = rows;
+        rows.sort_unstable_by(&order);
+        return rows;
+    };
+    let mut ends = vec![0usize; parts];
+    for row in &rows {
+        ends[part(row)] += 1;
+    }
+    let mut next = 0;
+    for end in &mut ends {
+        next += std::mem::replace(end, next);
+    }
+    let mut sorted = vec![first; rows.len()];
+    for row in &rows {
+        let place = &mut ends[part(row)];
+        sorted[*place] = *row;
+        *place += 1;
+    }
+    let mut start = 0;
+    for end in ends {
+        sorted[start..end].sort_unstable_by(&order);
+        start = end;
+    }
+    sorted
 }
 
 /// Keeps the last entry of every key: the newest one, and the last in file order of those.
@@ -206,9 +247,8 @@ fn keep_winners(layout: &Layout, gather: &Gather<'_>, entries: &mut Vec<Entry>) 
 fn sort(layout: &Layout, chunks: &[Chunk], gather: &Gather<'_>, rows: &mut Vec<Place>) {
     in_storage_order(chunks, rows);
     let skip = common_prefix(layout, gather, rows);
-    let mut keyed: Vec<(u128, Place)> =
-        rows.iter().map(|place| (sort_key(layout, gather, *place, skip), *place)).collect();
-    keyed.sort_unstable_by(|(left, left_place), (right, right_place)| {
+    let keyed: Vec<(u128, Place)> = rows.iter().map(|place| (sort_key(layout, gather, *place, skip), *place)).collect();
+    let order = |(left, left_place): &(u128, Place), (right, right_place): &(u128, Place)| {
         left.cmp(right).then_with(|| {
             // The short key holds twelve bytes; the whole texts decide what it leaves open.
             let texts = |column: usize| (gather.text(column, *left_place), gather.text(column, *right_place));
@@ -218,10 +258,20 @@ fn sort(layout: &Layout, chunks: &[Chunk], gather: &Gather<'_>, rows: &mut Vec<P
                 left_source.cmp(&right_source)
             })
         })
-    });
+    };
+    // One part per day, and the last one for what has no date or lies too far out.
+    let day = |(key, _): &(u128, Place)| (key >> 96) as u32;
+    let least = keyed.iter().map(day).min().unwrap_or(0);
+    let greatest = keyed.iter().map(day).filter(|day| *day < u32::MAX).max().unwrap_or(least);
+    let parts = ((greatest - least.min(greatest)) as usize + 2).min(MOST_PARTS);
+    let part = |row: &(u128, Place)| ((day(row) - least) as usize).min(parts - 1);
+    let sorted = sort_in_parts(keyed, parts, part, order);
     rows.clear();
-    rows.extend(keyed.into_iter().map(|(_, place)| place));
+    rows.extend(sorted.into_iter().map(|(_, place)| place));
 }
+
+/// Most days that are told apart before sorting.
+const MOST_PARTS: usize = 1 << 16;
 
 /// Rows arrive in the order of their hashes; brought back to the order of the chunks, their keys
 /// and dates are read in sequence.

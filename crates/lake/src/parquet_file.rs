@@ -1,8 +1,9 @@
 //! Data files: how a Parquet file of the lake is written, checked and read.
 //!
 //! A file is sorted by its caller, compressed lightly, carries page and row group statistics, and
-//! keeps the Arrow schema, so that category columns come back as dictionaries. It is durable when
-//! `write` returns; it belongs to a table only once `table.rs` committed it.
+//! keeps the Arrow schema, so that category columns come back as dictionaries. It is durable once it
+//! was synced, and belongs to a table only once `table.rs` committed it. How columns become bytes
+//! is in `encode`.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -13,16 +14,16 @@ use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowWriterOptions, compute_leaves};
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowWriter, ProjectionMask};
-use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::ParquetMetaData;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::WriterProperties;
 use parquet::file::statistics::Statistics;
-use parquet::schema::types::ColumnPath;
+use parquet::schema::types::ColumnDescPtr;
 use rayon::prelude::*;
 use uuid::Uuid;
 
+use crate::encode::{Blocks, ColumnChunk, Encoder};
 use crate::{LakeError, durable};
 
 /// Rows of a row group: the unit that readers skip, and that is encoded in parallel by column.
@@ -58,25 +59,40 @@ pub(crate) struct Content<'a> {
     /// Column with almost only distinct values: a dictionary would be built in vain.
     pub key: &'a str,
     pub business_date: Option<&'a str>,
-    /// Builds rows `start..start + count` of a column. Called from several threads.
+    /// Gives a column, block by block. Called from several threads.
     #[allow(clippy::type_complexity)]
-    pub column: &'a (dyn Fn(usize, usize, usize) -> Result<ArrayRef, LakeError> + Sync),
+    pub column: &'a (dyn Fn(usize) -> Result<Blocks<'a>, LakeError> + Sync),
 }
 
-/// Writes a new file into the folder of a bucket and makes it durable.
+/// A file with all its bytes that a power cut might still take.
+pub(crate) struct Unsynced {
+    pub file: NewFile,
+    open: File,
+    folder: PathBuf,
+}
+
+impl Unsynced {
+    /// Makes the file durable. This waits for the disk, so it is better done beside other work.
+    pub(crate) fn sync(&self) -> Result<(), LakeError> {
+        self.open.sync_all().map_err(LakeError::io("sync", &self.file.path))?;
+        durable::sync_folder(&self.folder)
+    }
+}
+
+/// Writes a new file into the folder of a bucket.
 pub(crate) fn write(
     table: &Path,
     bucket: u32,
     content: &Content<'_>,
     pool: &rayon::ThreadPool,
-) -> Result<NewFile, LakeError> {
+) -> Result<Unsynced, LakeError> {
     let folder = table.join(format!("bucket={bucket}"));
     durable::create_folder(&folder)?;
     let path = folder.join(format!("{}.parquet", Uuid::new_v4()));
-    let written = write_at(&path, content, pool).and_then(|()| durable::sync_folder(&folder));
-    match written.and_then(|()| describe(&path, bucket, content.business_date)) {
-        Ok(file) if file.rows == content.rows as u64 => Ok(file),
-        Ok(file) => {
+    let written = write_at(&path, content, pool);
+    match written.and_then(|open| Ok((open, describe(&path, bucket, content.business_date)?))) {
+        Ok((open, file)) if file.rows == content.rows as u64 => Ok(Unsynced { file, open, folder }),
+        Ok((_, file)) => {
             discard(std::slice::from_ref(&file));
             Err(LakeError::damaged(&path, format!("{} rows written, {} found", content.rows, file.rows)))
         }
@@ -94,54 +110,51 @@ pub(crate) fn discard(files: &[NewFile]) {
     }
 }
 
-fn write_at(path: &Path, content: &Content<'_>, pool: &rayon::ThreadPool) -> Result<(), LakeError> {
+fn write_at(path: &Path, content: &Content<'_>, pool: &rayon::ThreadPool) -> Result<File, LakeError> {
     let file = File::options().write(true).create_new(true).open(path).map_err(LakeError::io("create", path))?;
-    let options = ArrowWriterOptions::new().with_properties(properties(content)?);
+    let properties = WriterProperties::builder().set_created_by("dealframe".into()).build();
+    let options = ArrowWriterOptions::new().with_properties(properties);
     let sink = BufWriter::with_capacity(1 << 20, file);
     let arrow_writer = ArrowWriter::try_new_with_options(sink, Arc::clone(content.schema), options)
         .map_err(LakeError::parquet("write", path))?;
-    let (mut writer, factory) = arrow_writer.into_serialized_writer().map_err(LakeError::parquet("write", path))?;
-    let mut start = 0;
-    let mut group = 0;
-    while start < content.rows {
-        let count = ROW_GROUP_ROWS.min(content.rows - start);
-        let columns = factory.create_column_writers(group).map_err(LakeError::parquet("write", path))?;
-        let encode = |(index, mut column): (usize, parquet::arrow::arrow_writer::ArrowColumnWriter)| {
+    // Only its schema is asked of the Arrow writer; the columns are encoded here.
+    let (mut writer, _) = arrow_writer.into_serialized_writer().map_err(LakeError::parquet("write", path))?;
+    let descriptors = writer.schema_descr().columns().to_vec();
+    let groups: Vec<(usize, usize)> = (0..content.rows)
+        .step_by(ROW_GROUP_ROWS)
+        .map(|start| (start, ROW_GROUP_ROWS.min(content.rows - start)))
+        .collect();
+    // A column is got ready once for all its row groups. Compressed, they are small enough to wait.
+    let encode = |(index, descriptor): (usize, &ColumnDescPtr)| -> Result<Vec<ColumnChunk>, LakeError> {
+        let field = content.schema.field(index);
+        let blocks = (content.column)(index)?;
+        let mut chunks = Vec::with_capacity(groups.len());
+        for (start, count) in &groups {
+            let mut encoder =
+                Encoder::new(Arc::clone(descriptor), field.data_type(), *count, field.name() == content.key)
+                    .map_err(LakeError::parquet("write", path))?;
             // Blocks keep the gathered column small, and long texts within the 2 GiB of an Arrow array.
-            for block in (start..start + count).step_by(BLOCK_ROWS) {
-                let array = (content.column)(index, block, BLOCK_ROWS.min(start + count - block))?;
-                let field = content.schema.field(index);
-                for leaf in &compute_leaves(field, &array).map_err(LakeError::parquet("write", path))? {
-                    column.write(leaf).map_err(LakeError::parquet("write", path))?;
-                }
+            for block in (*start..start + count).step_by(BLOCK_ROWS) {
+                let block = blocks(block, BLOCK_ROWS.min(start + count - block))?;
+                encoder.take(&block).map_err(LakeError::parquet("write", path))?;
             }
-            column.close().map_err(LakeError::parquet("write", path))
-        };
-        let chunks: Vec<ArrowColumnChunk> =
-            pool.install(|| columns.into_par_iter().enumerate().map(encode).collect::<Result<_, LakeError>>())?;
+            chunks.push(encoder.finish().map_err(LakeError::parquet("write", path))?);
+        }
+        Ok(chunks)
+    };
+    let columns: Vec<Vec<ColumnChunk>> =
+        pool.install(|| descriptors.par_iter().enumerate().map(encode).collect::<Result<_, LakeError>>())?;
+    let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+    for _ in &groups {
         let mut row_group = writer.next_row_group().map_err(LakeError::parquet("write", path))?;
-        for chunk in chunks {
-            chunk.append_to_row_group(&mut row_group).map_err(LakeError::parquet("write", path))?;
+        for chunk in columns.iter_mut().filter_map(Iterator::next) {
+            chunk.append_to(&mut row_group).map_err(LakeError::parquet("write", path))?;
         }
         row_group.close().map_err(LakeError::parquet("write", path))?;
-        start += count;
-        group += 1;
     }
     let mut sink = writer.into_inner().map_err(LakeError::parquet("write", path))?;
     sink.flush().map_err(LakeError::io("write", path))?;
-    sink.get_ref().sync_all().map_err(LakeError::io("sync", path))
-}
-
-fn properties(content: &Content<'_>) -> Result<WriterProperties, LakeError> {
-    let level = ZstdLevel::try_new(1).map_err(LakeError::arrow("set up compression", content.key))?;
-    Ok(WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_statistics_enabled(EnabledStatistics::Page)
-        .set_created_by("dealframe".into())
-        .set_column_dictionary_enabled(ColumnPath::from(content.key), false)
-        .set_column_dictionary_enabled(ColumnPath::from("source_line"), false)
-        .build())
+    sink.into_inner().map_err(|error| LakeError::io("write", path)(error.into_error()))
 }
 
 /// Reads the footer of a file of ours: row count, size and range of the business date.

@@ -1,14 +1,14 @@
 //! Upsert of rows into one table: stage, merge bucket by bucket, write, hand over the change.
 //!
-//! Nothing is committed here: the result names the files that come and go, and `writer.rs` puts
-//! them into the table log. On any error the files written so far are removed again. Buckets are
+//! Nothing is committed here: the result names the files that come (all of them durable) and go,
+//! and `writer.rs` puts them into the table log. On any error the files written so far are removed again. Buckets are
 //! worked on by a few threads at once, the columns of a bucket by a pool below them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, channel, sync_channel};
 
 use arrow::array::RecordBatch;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use crate::chunk::{Chunk, Layout};
 use crate::gather::{Gather, Place};
 use crate::lake::DataFile;
 use crate::merge::{Merged, merge};
-use crate::parquet_file::{self, BLOCK_ROWS, Content, NewFile};
+use crate::parquet_file::{self, BLOCK_ROWS, Content, NewFile, Unsynced};
 use crate::stage::{Bucket, Stage};
 use crate::superseded::Tally;
 
@@ -85,6 +85,8 @@ struct BucketResult {
     counts: UpsertCounts,
     live: BTreeMap<String, (u64, u64)>,
     files: FileChange,
+    /// The new file, before it is durable.
+    written: Option<Unsynced>,
     superseded: Tally,
 }
 
@@ -128,11 +130,18 @@ pub(crate) fn run(
             });
         }
         drop(sender);
+        // Waiting for the disk is left to a thread of its own; the others go on encoding.
+        let (to_sync, written) = channel::<Unsynced>();
+        let syncing = scope.spawn(move || written.into_iter().try_for_each(|written| written.sync()));
         for event in receiver {
             let result = match event {
                 Event::Done(Ok(result)) => {
                     total.counts.add(result.counts);
-                    total.files.add.extend(result.files.add);
+                    if let Some(written) = result.written {
+                        total.files.add.push(written.file.clone());
+                        // The other end hangs up when a file could not be synced, which is told below.
+                        let _ = to_sync.send(written);
+                    }
                     total.files.remove.extend(result.files.remove);
                     total.superseded.add(result.superseded);
                     for (source, (live, vanishing)) in result.live {
@@ -153,6 +162,11 @@ pub(crate) fn run(
                 stop.store(true, Ordering::Relaxed);
                 failure.get_or_insert(error);
             }
+        }
+        drop(to_sync);
+        let synced = syncing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        if let Err(error) = synced {
+            failure.get_or_insert(error);
         }
     });
     let verdict = failure.map_or(Ok(()), Err).and_then(|()| check_shrink(job, &total.live));
@@ -194,19 +208,20 @@ fn work(
     let merged = merge(job.layout, &chunks, stored_chunks, &gather, job.full.then_some(sources))?;
     let mut result = BucketResult { counts: merged.counts, ..BucketResult::default() };
     if merged.is_changed() {
+        let order = gather.order(&merged.rows);
         let content = Content {
             schema: &job.layout.schema,
             rows: merged.rows.len(),
             key: job.layout.table.key,
             business_date: job.layout.table.business_date,
-            column: &|column, start, count| gather.column(column, &merged.rows[start..start + count]),
+            column: &|column| gather.prepare(column, &order),
         };
-        let file = parquet_file::write(job.folder, number, &content, job.pool)?;
+        let written = parquet_file::write(job.folder, number, &content, job.pool)?;
         if let Err(error) = changes.map_or(Ok(()), |changes| report(job, &gather, &merged, changes)) {
-            parquet_file::discard(&[file]);
+            parquet_file::discard(&[written.file]);
             return Err(error);
         }
-        result.files.add.push(file);
+        result.written = Some(written);
         result.files.remove.extend(stored.iter().map(|file| file.path.clone()));
     }
     result.superseded.note(job.layout, &gather, &merged.superseded);

@@ -9,13 +9,14 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use dealframe_model::table::{REJECTS, Table};
 use uuid::Uuid;
 
 use crate::LakeError;
 use crate::chunk::Layout;
+use crate::encode::{Block, Blocks};
 use crate::lake::{BATCHES, DataFile, Lake, lock};
 use crate::parquet_file::{self, Content, NewFile};
 use crate::record::{self, BatchRecord};
@@ -27,11 +28,11 @@ use crate::table::{Change, LogEngine, TableLog};
 use crate::upsert::{self, FileChange, Job, UpsertCounts, UpsertOptions};
 
 /// Incoming rows kept in memory before they are put aside on disk.
-const MEMORY_BUDGET: usize = 700 << 20;
+const MEMORY_BUDGET: usize = 1 << 30;
 /// Rejected rows kept in memory before they are written.
 const REJECTS_BUDGET: usize = 32 << 20;
 /// Rows a bucket is planned for, and rows at which a table gets more buckets.
-const BUCKET_ROWS: u64 = 1_500_000;
+const BUCKET_ROWS: u64 = 1_000_000;
 const CROWDED_ROWS: u64 = 4_000_000;
 const MOST_BUCKETS: u32 = 64;
 /// Without a hint: a table whose first rows go beyond this gets `UNHINTED_BUCKETS`.
@@ -379,11 +380,16 @@ impl Drop for Batch {
 /// Writes one batch of rows as the only bucket of a table that is appended to.
 fn write_batch(log: &TableLog, rows: &RecordBatch, key: &str, pool: &rayon::ThreadPool) -> Result<NewFile, LakeError> {
     let schema = rows.schema();
-    let column = |column: usize, start: usize, count: usize| -> Result<ArrayRef, LakeError> {
-        Ok(rows.column(column).slice(start, count))
+    let column = |column: usize| -> Result<Blocks<'_>, LakeError> {
+        Ok(Box::new(move |start, count| Ok(Block::Array(rows.column(column).slice(start, count)))))
     };
     let content = Content { schema: &schema, rows: rows.num_rows(), key, business_date: None, column: &column };
-    parquet_file::write(log.folder(), 0, &content, pool)
+    let written = parquet_file::write(log.folder(), 0, &content, pool)?;
+    if let Err(error) = written.sync() {
+        parquet_file::discard(&[written.file]);
+        return Err(error);
+    }
+    Ok(written.file)
 }
 
 fn by_bucket(files: Vec<DataFile>) -> BTreeMap<u32, Vec<DataFile>> {

@@ -3,16 +3,17 @@
 /// Reads a boolean; `None` when the text is none.
 #[inline]
 pub fn parse(text: &[u8]) -> Option<bool> {
+    // Patterns of bytes, not of strings: those would be compared by a call each.
     match text {
-        b"1" | b"true" | b"TRUE" | b"True" => Some(true),
-        b"0" | b"false" | b"FALSE" | b"False" => Some(false),
+        [b'1'] | [b't' | b'T', b'r' | b'R', b'u' | b'U', b'e' | b'E'] => Some(true),
+        [b'0'] | [b'f' | b'F', b'a' | b'A', b'l' | b'L', b's' | b'S', b'e' | b'E'] => Some(false),
         _ => slow(text),
     }
 }
 
 fn slow(text: &[u8]) -> Option<bool> {
-    const YES: [&[u8]; 7] = [b"true", b"yes", b"y", b"t", b"ja", b"oui", b"1.0"];
-    const NO: [&[u8]; 7] = [b"false", b"no", b"n", b"f", b"nein", b"non", b"0.0"];
+    const YES: [&[u8]; 6] = [b"yes", b"y", b"t", b"ja", b"oui", b"1.0"];
+    const NO: [&[u8]; 6] = [b"no", b"n", b"f", b"nein", b"non", b"0.0"];
     if YES.iter().any(|word| text.eq_ignore_ascii_case(word)) {
         Some(true)
     } else if NO.iter().any(|word| text.eq_ignore_ascii_case(word)) {

@@ -107,8 +107,8 @@ struct Parts<'a> {
 /// Reads a date; a time of day after it is converted to the local date when it carries an offset.
 #[inline]
 pub fn parse_date(text: &[u8], order: Option<DateOrder>, zone: &Zone) -> Result<i32, DateFault> {
-    if let Some(days) = iso(text)
-        && text.len() == 10
+    if text.len() == 10
+        && let Some(days) = iso(text)
     {
         return Ok(days);
     }
@@ -132,6 +132,9 @@ pub fn parse_timestamp(text: &[u8], order: Option<DateOrder>, zone: &Zone) -> Re
 
 /// Days, microseconds of the day, and the offset from UTC in microseconds if there is one.
 fn moment(text: &[u8], order: Option<DateOrder>) -> Result<(i32, i64, Option<i64>), DateFault> {
+    if let Some((days, micros)) = zulu(text) {
+        return Ok((days, micros, Some(0)));
+    }
     if (text.len() == 13 || text.len() == 10) && text.iter().all(u8::is_ascii_digit) {
         return epoch(text);
     }
@@ -164,7 +167,51 @@ fn iso(text: &[u8]) -> Option<i32> {
     }
     let year = (digits[0] * 1000 + digits[1] * 100 + digits[2] * 10 + digits[3]) as i32;
     let (month, day) = (digits[4] * 10 + digits[5], digits[6] * 10 + digits[7]);
+    // Days 1 to 28 of the months that business has are looked up.
+    if (1..=28).contains(&day) && (1..=12).contains(&month) {
+        let years = year.cast_unsigned().wrapping_sub(FIRST_YEAR) as usize;
+        if let Some(start) = MONTH_STARTS.get(years * 12 + month as usize - 1) {
+            return Some(start + day as i32 - 1);
+        }
+    }
     date::valid(year, month, day).then(|| date::from_civil(year, month, day))
+}
+
+const FIRST_YEAR: u32 = 1980;
+
+/// Days on which the months from January of [`FIRST_YEAR`] on begin.
+static MONTH_STARTS: [i32; 100 * 12] = {
+    let mut starts = [0; 100 * 12];
+    let mut month = 0;
+    while month < starts.len() {
+        starts[month] = date::from_civil(FIRST_YEAR as i32 + month as i32 / 12, month as u32 % 12 + 1, 1);
+        month += 1;
+    }
+    starts
+};
+
+/// `YYYY-MM-DDTHH:MM:SSZ`, also with milliseconds: what most exports write. Anything else is left to [`moment`].
+#[inline]
+fn zulu(text: &[u8]) -> Option<(i32, i64)> {
+    let two = |at: usize| -> Option<i64> {
+        let (tens, ones) = (text[at].wrapping_sub(b'0'), text[at + 1].wrapping_sub(b'0'));
+        (tens <= 9 && ones <= 9).then_some(i64::from(tens) * 10 + i64::from(ones))
+    };
+    let millis = match text {
+        [.., b'Z'] if text.len() == 20 => 0,
+        [.., b'.', hundreds @ b'0'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b'Z'] if text.len() == 24 => {
+            i64::from(hundreds - b'0') * 100 + i64::from(tens - b'0') * 10 + i64::from(ones - b'0')
+        }
+        _ => return None,
+    };
+    if text[10] != b'T' || text[13] != b':' || text[16] != b':' {
+        return None;
+    }
+    let (hour, minute, second) = (two(11)?, two(14)?, two(17)?);
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    Some((iso(text)?, ((hour * 3_600 + minute * 60 + second) * 1_000 + millis) * 1_000))
 }
 
 fn day(text: &[u8], order: Option<DateOrder>) -> Result<Parts<'_>, DateFault> {

@@ -25,6 +25,8 @@ pub struct Chunk {
     pub offset: u64,
     /// Lines of the file before it.
     pub line: u64,
+    /// Line ends in it, also those within quotes.
+    pub lines: usize,
     /// It ends where the data of the file ends.
     pub last: bool,
 }
@@ -69,15 +71,16 @@ pub fn next_chunk(
         }
         want = want.saturating_mul(2).min(left);
     }
-    let lines = memchr::memchr_iter(dialect.line_end.byte(), &buffer).count() as u64;
+    let lines = memchr::memchr_iter(dialect.line_end.byte(), &buffer).count();
     let chunk = Chunk {
         offset: cursor.offset,
         line: cursor.line,
+        lines,
         last: cursor.offset + buffer.len() as u64 >= end,
         bytes: buffer,
     };
     cursor.offset += chunk.bytes.len() as u64;
-    cursor.line += lines;
+    cursor.line += lines as u64;
     Ok(Some(chunk))
 }
 

@@ -110,6 +110,9 @@ pub struct Reader<'a> {
     stray: bool,
     starved: bool,
     place: Place,
+    /// Delimiters, line ends and quotes in the 64 bytes from `block` on, a bit for each.
+    hits: u64,
+    block: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -128,6 +131,8 @@ impl<'a> Reader<'a> {
             stray: false,
             starved: false,
             place: Place::default(),
+            hits: 0,
+            block: usize::MAX,
         }
     }
 
@@ -229,7 +234,7 @@ impl<'a> Reader<'a> {
     fn plain(&mut self, start: usize, fields: &mut Fields) -> Outcome {
         let mut at = start;
         loop {
-            let Some(found) = find3(self.bytes, at, self.delimiter, self.line_end, self.quote) else {
+            let Some(found) = self.find(at) else {
                 if !self.complete {
                     return Outcome::Starved;
                 }
@@ -251,6 +256,29 @@ impl<'a> Reader<'a> {
             self.stray = true;
             at = found + 1;
         }
+    }
+
+    /// First position from `from` on of a delimiter, line end or quote.
+    #[inline]
+    fn find(&mut self, from: usize) -> Option<usize> {
+        if let Some(ahead @ 0..64) = from.checked_sub(self.block) {
+            let hits = self.hits & (u64::MAX << ahead);
+            if hits != 0 {
+                return Some(self.block + hits.trailing_zeros() as usize);
+            }
+            self.block += 64;
+        } else {
+            self.block = from;
+        }
+        while self.block < self.bytes.len() {
+            self.hits = hits(self.bytes, self.block, [self.delimiter, self.line_end, self.quote]);
+            if self.hits != 0 {
+                return Some(self.block + self.hits.trailing_zeros() as usize);
+            }
+            self.block += 64;
+        }
+        self.hits = 0;
+        None
     }
 
     fn quoted(&mut self, open: usize, fields: &mut Fields) -> Outcome {
@@ -315,30 +343,35 @@ enum Outcome {
     Starved,
 }
 
-const LOW: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
+/// Which of the 64 bytes from `at` on are one of three; beyond the end none is.
 #[inline]
-fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(LOW) & !word & HIGH
+fn hits(bytes: &[u8], at: usize, wanted: [u8; 3]) -> u64 {
+    let block: Option<&[u8; 64]> = bytes.get(at..at + 64).and_then(|block| block.try_into().ok());
+    match block {
+        Some(block) => block_hits(block, wanted),
+        None => {
+            let mut last = [0; 64];
+            let rest = bytes.get(at..).unwrap_or_default();
+            last[..rest.len()].copy_from_slice(rest);
+            block_hits(&last, wanted) & !(u64::MAX << rest.len())
+        }
+    }
 }
 
-/// First position from `from` on of any of three bytes. Eight bytes at a time: fields are short.
-#[inline]
-fn find3(bytes: &[u8], from: usize, first: u8, second: u8, third: u8) -> Option<usize> {
-    let (a, b, c) = (LOW * u64::from(first), LOW * u64::from(second), LOW * u64::from(third));
-    let mut at = from;
-    while let Some(window) = bytes.get(at..at + 8) {
-        let Ok(array) = <[u8; 8]>::try_from(window) else { break };
-        let word = u64::from_le_bytes(array);
-        let hits = zero_bytes(word ^ a) | zero_bytes(word ^ b) | zero_bytes(word ^ c);
-        if hits != 0 {
-            return Some(at + (hits.trailing_zeros() / 8) as usize);
-        }
-        at += 8;
+/// Without a branch, and not mixed with its surroundings, so that the compiler compares many bytes at a time.
+#[inline(never)]
+fn block_hits(block: &[u8; 64], wanted: [u8; 3]) -> u64 {
+    let [first, second, third] = wanted;
+    let mut found = [0u8; 64];
+    for (flag, byte) in found.iter_mut().zip(block) {
+        *flag = u8::from((*byte == first) | (*byte == second) | (*byte == third));
     }
-    let rest = bytes.get(at..)?;
-    rest.iter().position(|byte| *byte == first || *byte == second || *byte == third).map(|offset| at + offset)
+    let mut out = 0;
+    for (part, flags) in found.as_chunks::<8>().0.iter().enumerate() {
+        // One multiplication brings eight flags together in the highest byte.
+        out |= (u64::from_le_bytes(*flags).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (part * 8);
+    }
+    out
 }
 
 #[cfg(test)]
@@ -406,6 +439,17 @@ mod tests {
             read(b"a,b\r1,\"x\ry\"\r2,z", &dialect),
             vec![row(1, &["a", "b"]), row(2, &["1", "x\ry"]), row(4, &["2", "z"])]
         );
+    }
+
+    #[test]
+    fn hits_are_where_the_bytes_are() {
+        let text: Vec<u8> = (0..300u32).map(|at| b"ab,c\nd\"e\x01,,x"[(at * 7919 % 1009) as usize % 12]).collect();
+        for from in 0..text.len() {
+            let expected = text[from..].iter().take(64).enumerate().filter(|(_, byte)| b",\n\"".contains(byte));
+            let expected = expected.fold(0u64, |bits, (at, _)| bits | 1 << at);
+            assert_eq!(hits(&text, from, *b",\n\""), expected, "{from}");
+        }
+        assert_eq!(hits(&[0; 3], 0, [0, 1, 2]), 0b111);
     }
 
     #[test]

@@ -163,7 +163,7 @@ fn the_same_rows_give_the_same_bytes_however_they_come() {
             let lake = Lake::create_or_open(&folder.path()).unwrap();
             let mut batch = lake.writer().unwrap().with_memory_budget(budget).begin(&number.to_string()).unwrap();
             let parts: Vec<&[Row]> = step.chunks(part).collect();
-            let hint = UpsertOptions { expected_rows: Some(6_000_000), ..UpsertOptions::default() };
+            let hint = UpsertOptions { expected_rows: Some(4_000_000), ..UpsertOptions::default() };
             upsert_with(&mut batch, "deals", &parts, hint).unwrap();
             batch.commit(BatchRecord::default()).unwrap();
         }
@@ -193,7 +193,7 @@ fn a_crowded_table_is_spread_over_more_buckets() {
     let old = open(&root);
     let mut batch = open(&root).writer().unwrap().with_crowded_rows(500).begin("2").unwrap();
     // The hint says that the table is about to grow: from one bucket to three.
-    let hint = || UpsertOptions { expected_rows: Some(4_000_000), ..UpsertOptions::default() };
+    let hint = || UpsertOptions { expected_rows: Some(3_000_000), ..UpsertOptions::default() };
     let changed = [deal("k1", "amount=2"), deal("new", "")];
     assert_eq!(upsert_with(&mut batch, "deals", &[&changed], hint()).unwrap(), counts(1, 1, 0, 0, 0));
     batch.commit(BatchRecord::default()).unwrap();

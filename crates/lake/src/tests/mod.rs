@@ -4,6 +4,7 @@
 
 mod batch;
 mod crash;
+mod encode;
 mod layout;
 mod merge;
 
