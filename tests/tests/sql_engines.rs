@@ -1,9 +1,10 @@
-//! Two engines, one answer: every KPI as SQL in DuckDB against the pipelines of this product.
+//! Engines, one answer: every KPI as SQL in DuckDB and in Spark against the pipelines of this product.
 //!
 //! A small lake with nulls, an empty month, orphaned references, two source systems and a
 //! segment of a single row is asked for every KPI. Statements and answers are written to a
-//! folder; one Python process runs all statements (`compare_with_duckdb.py`) and prints every
-//! difference. Without DuckDB the test says so and is skipped, except in continuous integration.
+//! folder; one Python process runs all statements (`compare_with_duckdb.py`,
+//! `compare_with_spark.py`) and prints every difference. Without DuckDB its test says so and is
+//! skipped, except in continuous integration; that of Spark is skipped wherever Spark is missing.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -237,15 +238,31 @@ fn lines(frame: &Frame) -> Vec<Value> {
 
 /// Statements and answers, one line of JSON each.
 struct Cases {
+    dialect: &'static str,
     lines: Vec<String>,
     refused: usize,
 }
 
 impl Cases {
+    fn of(dialect: &'static str) -> Self {
+        Self { dialect, lines: Vec::new(), refused: 0 }
+    }
+
+    /// Has a script run the statements; it prints the differences and fails where there are any.
+    fn compare(self, folder: &Path, script: &str) {
+        let file: PathBuf = folder.join("cases.ndjson");
+        std::fs::write(&file, self.lines.join("\n")).unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
+        let output = Command::new("python3").arg(script).arg(&file).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        println!("{said}{} requests were refused by both alike", self.refused);
+        assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// Adds a request; whether it could be answered. What the one refuses, the other must refuse with the same words.
     fn add(&mut self, engine: &Engine, name: &str, request: &Request) -> bool {
         let answer = engine.run(std::slice::from_ref(request));
-        let statement = engine.to_sql(request, "duckdb");
+        let statement = engine.to_sql(request, self.dialect);
         match (answer, statement) {
             (Ok(frames), Ok(sql)) => {
                 let frame = &frames[0];
@@ -378,7 +395,7 @@ fn duckdb_gives_the_same_answers() {
     lake(&mixed, true, 11);
     lake_of(&single, false, 5, &|table| u64::from(table == "deals"));
     lake_of(&empty, false, 5, &|_| 0);
-    let mut cases = Cases { lines: Vec::new(), refused: 0 };
+    let mut cases = Cases::of("duckdb");
     every_kpi(&open(&plain, Settings::default()), &mut cases);
     let fiscal = Calendar { fiscal_start_month: 4, ..Calendar::default() };
     variations(&open(&plain, Settings { calendar: fiscal, ..Settings::default() }), &mut cases);
@@ -407,13 +424,81 @@ fn duckdb_gives_the_same_answers() {
             cases.add(&engine, &format!("{id} month of {world}"), &ranged);
         }
     }
-    let file: PathBuf = folder.path().join("cases.ndjson");
-    std::fs::write(&file, cases.lines.join("\n")).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compare_with_duckdb.py");
-    let output = Command::new("python3").arg(script).arg(&file).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    println!("{said}{} requests were refused by both alike", cases.refused);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    cases.compare(folder.path(), "compare_with_duckdb.py");
+}
+
+/// Whether Spark and a Java to run it are there to compare with.
+fn has_spark() -> bool {
+    let runs = |program: &str, words: &[&str]| {
+        Command::new(program).args(words).output().is_ok_and(|output| output.status.success())
+    };
+    let found = runs("python3", &["-c", "import pyspark"]) && runs("java", &["-version"]);
+    if !found {
+        println!(
+            "SKIPPED: the comparison with Spark needs pyspark and Java (pip install pyspark, a JRE of 17 or later)"
+        );
+    }
+    found
+}
+
+#[test]
+fn spark_gives_the_same_answers() {
+    if !has_spark() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let plain = folder.path().join("plain");
+    lake(&plain, false, 7);
+    let mut cases = Cases::of("spark");
+    let engine = open(&plain, Settings::default());
+    let ids: Vec<String> = engine.catalogue().ids().map(str::to_owned).collect();
+    // Spark takes seconds to plan a statement, so both grains go into one.
+    let both =
+        |id: &str, by: &[&str]| Request { grains: vec![Grain::Month, Grain::All], ..request(id, by, Grain::All) };
+    for id in &ids {
+        assert!(cases.add(&engine, id, &both(id, &[])), "{id} has no answer");
+        let split =
+            SEGMENTS.iter().find(|segment| cases.add(&engine, &format!("{id} by {segment}"), &both(id, &[segment])));
+        assert!(split.is_some(), "{id} has no segment");
+    }
+    let fiscal = Calendar { fiscal_start_month: 4, ..Calendar::default() };
+    let earlier = Settings { as_of: date::parse("2017-01-15"), calendar: fiscal, ..Settings::default() };
+    let earlier = open(&plain, earlier);
+    for id in ["revenue", "win_rate", "open_pipeline_value", "stage_conversion", "mrr_net_new", "lead_conversion"] {
+        let filters = vec!["region in ('East', 'Alone') or region is null".to_owned()];
+        let from = date::parse("2016-05-10");
+        let past = Request { filters, from, ..request(id, &["source_system"], Grain::FiscalQuarter) };
+        assert!(cases.add(&earlier, &format!("{id} in the past"), &past), "{id} has no past");
+    }
+    cases.compare(folder.path(), "compare_with_spark.py");
+}
+
+/// What engines disagree about is never left to them: division by 0, rounding, the place of nulls, today's date.
+#[test]
+fn statements_keep_to_what_means_the_same_everywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    lake(&folder.path().join("lake"), false, 7);
+    let engine = open(&folder.path().join("lake"), Settings::default());
+    let ids: Vec<String> = engine.catalogue().ids().map(str::to_owned).collect();
+    for id in &ids {
+        let segment = SEGMENTS.iter().find(|segment| engine.run(&[request(id, &[segment], Grain::Month)]).is_ok());
+        let request = request(id, &[segment.unwrap()], Grain::Month);
+        for (dialect, foreign) in
+            [("duckdb", &["`", " DIV ", "datediff("][..]), ("spark", &["MATERIALIZED", " // ", "date_diff("])]
+        {
+            let text = engine.to_sql(&request, dialect).unwrap();
+            for word in foreign.iter().chain(&["ROUND(", "NOW(", "CURRENT_", "date_trunc", " FLOAT"]) {
+                assert!(!text.contains(word), "{id} in {dialect} has {word}");
+            }
+            for (place, _) in text.match_indices(" / ") {
+                let divisor = &text[place + 3..];
+                let is_constant = divisor.starts_with(|first: char| first.is_ascii_digit() && first != '0');
+                assert!(divisor.starts_with("NULLIF(") || is_constant, "{id} in {dialect} divides by {divisor:.40}");
+            }
+            let order = text.rsplit_once("ORDER BY ").unwrap().1;
+            assert!(order.starts_with("answer.part, answer.place, answer.s1 NULLS LAST"), "{id} in {dialect}: {order}");
+        }
+    }
 }
 
 #[test]
