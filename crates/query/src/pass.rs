@@ -115,7 +115,12 @@ pub(crate) fn run(
 ) -> Result<Vec<(Cube, NodeReport)>, QueryError> {
     let started = std::time::Instant::now();
     let Some(first) = nodes.first() else { return Ok(Vec::new()) };
-    let is_same_date = nodes.iter().all(|node| (&node.date, node.from, node.to) == (&first.date, first.from, first.to));
+    // What a range does not cut off may be asked for in different words; only what it cuts off counts.
+    let dated = |node: &NodeSpec| (node.date.clone(), node.range(fact));
+    let is_same_date = nodes.iter().all(|node| dated(node) == dated(first));
+    if !is_same_date && nodes.iter().any(|node| node.range(fact) != (None, None)) {
+        return Err(QueryError::engine(&fact.table, "nodes of different ranges in one pass"));
+    }
     // A filter that all measures of all nodes share is applied before anything is decoded for them.
     let shared = first.shared_filter().filter(|shared| nodes.iter().all(|node| node.shared_filter() == Some(*shared)));
     let is_filtered = is_same_date && shared.is_some();
