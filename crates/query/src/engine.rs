@@ -313,7 +313,7 @@ impl Engine {
             space.keep(Some(kept));
         }
         let mut questions = Vec::new();
-        let mut found: Vec<(&str, usize, Series, Option<Comparison>, Option<interval::Basis>)> = Vec::new();
+        let mut found: Vec<Found<'_>> = Vec::new();
         for id in &request.kpis {
             for grain in &prepared.grains {
                 let (shown, asked) = self.question(prepared, id, *grain)?;
@@ -368,6 +368,9 @@ impl Engine {
         Ok(frame)
     }
 }
+
+/// A KPI's answer on its way: id, position of its question, values, and what it is compared and its interval computed with.
+type Found<'r> = (&'r str, usize, Series, Option<Comparison>, Option<interval::Basis>);
 
 /// The combinations with the greatest values; ties go to the smaller label.
 fn greatest(series: &Series, space: &Space, top: u32) -> HashSet<crate::evaluate::space::Combination> {

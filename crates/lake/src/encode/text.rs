@@ -227,7 +227,7 @@ impl Texts {
         let (least, greatest) =
             ends.map(|(least, greatest)| (ByteArray::from(least), ByteArray::from(greatest))).unzip();
         let statistics = Statistics::byte_array(least, greatest, None, Some(self.nulls), false);
-        let dictionary = coded.then(|| Dictionary { entries: self.known.places.len(), body: self.known.body });
+        let dictionary = coded.then_some(Dictionary { entries: self.known.places.len(), body: self.known.body });
         self.pages.finish(dictionary.as_ref(), statistics, false)
     }
 }

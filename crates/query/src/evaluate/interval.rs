@@ -63,7 +63,7 @@ pub(crate) enum Basis {
     /// Rows among rows.
     Proportion { factor: i64 },
     /// A sum over its rows, and the sum of the squares.
-    Mean { squares: Series, factor: i64 },
+    Mean { squares: Box<Series>, factor: i64 },
 }
 
 impl Walk<'_> {
@@ -77,7 +77,9 @@ impl Walk<'_> {
                 self.note(format!("{id} has no interval under --currency: squares cannot be converted"));
                 Ok(None)
             }
-            Shape::Mean { squares } => Ok(Some(Basis::Mean { squares: self.measure(&squares, question)?, factor })),
+            Shape::Mean { squares } => {
+                Ok(Some(Basis::Mean { squares: Box::new(self.measure(&squares, question)?), factor }))
+            }
         }
     }
 }

@@ -50,6 +50,13 @@ pub(crate) struct Layout<'a> {
     pub intervals: bool,
 }
 
+/// What all rows of a combination have in common.
+struct Line {
+    combination: u32,
+    segments: Box<[Option<u32>]>,
+    unit: u32,
+}
+
 /// Numbers texts as they come.
 #[derive(Default)]
 struct Names {
@@ -116,7 +123,7 @@ impl Layout<'_> {
                 return Err(QueryError::TooManyRows { combinations: combinations.len() as u64, periods: span });
             }
             // What is the same in every period is found once.
-            let lines: Vec<(u32, Box<[Option<u32>]>, u32)> = combinations
+            let lines: Vec<Line> = combinations
                 .iter()
                 .map(|rank| {
                     let combination = by_rank[*rank as usize];
@@ -129,7 +136,7 @@ impl Layout<'_> {
                             None => Some(labels.number(ALL)),
                         })
                         .collect();
-                    (combination, segments, units.number(&self.unit(column, &values)))
+                    Line { combination, segments, unit: units.number(&self.unit(column, &values)) }
                 })
                 .collect();
             if !self.sparse {
@@ -137,7 +144,7 @@ impl Layout<'_> {
             }
             for period in first..=last {
                 let mut number = None;
-                for (combination, segments, unit) in &lines {
+                for Line { combination, segments, unit } in &lines {
                     let key = (period, *combination);
                     let point = carried_get(&column.series, key);
                     if self.sparse && point.rows == 0 && !column.series.points.contains_key(&key) {

@@ -307,13 +307,16 @@ fn read_live_file(path: &Path, columns: &[&str], interners: &Interners, visit: V
     })
 }
 
+/// Takes a batch and the codes of its source systems in.
+type Fold<'f, T> = &'f (dyn Fn(&mut T, &RecordBatch, &[u32]) -> Result<(), QueryError> + Sync);
+
 /// Folds the live rows of a table into one value per file, and those into one; files are read in parallel.
 fn fold_live<T: Default + Send>(
     lake: &Lake,
     table: &str,
     columns: &[&str],
     interners: &Interners,
-    fold: &(dyn Fn(&mut T, &RecordBatch, &[u32]) -> Result<(), QueryError> + Sync),
+    fold: Fold<'_, T>,
     merge: &(dyn Fn(T, T) -> T + Sync),
 ) -> Result<T, QueryError> {
     let files = lake.files(table)?;
