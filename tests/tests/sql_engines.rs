@@ -23,18 +23,18 @@ use dealframe_query::Engine;
 use dealframe_query::request::{Request, Settings};
 use serde_json::{Value, json};
 
-type Row = BTreeMap<&'static str, String>;
+pub(crate) type Row = BTreeMap<&'static str, String>;
 
 /// Numbers that look random and are the same in every run.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }
 
-    fn one_of<'a>(&mut self, list: &[&'a str]) -> &'a str {
+    pub(crate) fn one_of<'a>(&mut self, list: &[&'a str]) -> &'a str {
         list[usize::try_from(self.below(list.len() as u64)).unwrap()]
     }
 
@@ -52,7 +52,7 @@ impl Dice {
 }
 
 /// How many rows of a table the world has.
-fn count(table: &str) -> u64 {
+pub(crate) fn count(table: &str) -> u64 {
     match table {
         "users" => 7,
         "products" => 6,
@@ -118,7 +118,7 @@ fn cell(table: &Table, name: &str, kind: ColumnType, references: Option<&str>, d
     }
 }
 
-fn row(table: &Table, number: u64, is_mixed: bool, dice: &mut Dice) -> Row {
+pub(crate) fn row(table: &Table, number: u64, is_mixed: bool, dice: &mut Dice) -> Row {
     let second = dice.below(5) == 0;
     let mut row = Row::new();
     for column in table.own {
@@ -169,7 +169,7 @@ fn tidy(table: &Table, row: &mut Row, number: u64) {
     }
 }
 
-fn batch_of(table: &Table, rows: &[Row]) -> RecordBatch {
+pub(crate) fn batch_of(table: &Table, rows: &[Row]) -> RecordBatch {
     let schema = arrow_schema(table);
     let arrays = schema
         .fields()
@@ -211,7 +211,7 @@ fn number(number: Option<Number>) -> Value {
     }
 }
 
-fn lines(frame: &Frame) -> Vec<Value> {
+pub(crate) fn lines(frame: &Frame) -> Vec<Value> {
     frame
         .rows
         .iter()
@@ -283,7 +283,7 @@ impl Cases {
     }
 }
 
-fn request(kpi: &str, by: &[&str], grain: Grain) -> Request {
+pub(crate) fn request(kpi: &str, by: &[&str], grain: Grain) -> Request {
     Request {
         kpis: vec![kpi.to_owned()],
         by: by.iter().map(|name| (*name).to_owned()).collect(),
@@ -293,7 +293,8 @@ fn request(kpi: &str, by: &[&str], grain: Grain) -> Request {
 }
 
 /// Segments to try, so that every KPI is split by one.
-const SEGMENTS: [&str; 8] = ["region", "team", "owner", "source", "stage", "account", "kind", "source_system"];
+pub(crate) const SEGMENTS: [&str; 8] =
+    ["region", "team", "owner", "source", "stage", "account", "kind", "source_system"];
 
 fn every_kpi(engine: &Engine, cases: &mut Cases) {
     let ids: Vec<String> = engine.catalogue().ids().map(str::to_owned).collect();

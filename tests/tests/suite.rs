@@ -7,6 +7,7 @@
     clippy::print_stderr,
     reason = "tests fail by panicking and say what they skip"
 )]
+mod carried;
 mod command_line;
 mod generated;
 mod oracle;

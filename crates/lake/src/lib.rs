@@ -7,6 +7,7 @@
 //! What the tables and columns are is the business of `dealframe-model`; where rows come from
 //! is `dealframe-ingest`; who reads the Parquet files is `dealframe-query`.
 
+mod changes;
 mod chunk;
 mod durable;
 mod encode;
@@ -28,6 +29,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use changes::WAS_LIVE;
 pub use error::LakeError;
 pub use lake::{At, DataFile, Lake};
 pub use record::BatchRecord;

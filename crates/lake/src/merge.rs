@@ -20,6 +20,8 @@ pub(crate) struct Merged {
     pub rows: Vec<Place>,
     /// Stored row and the incoming row that replaced it.
     pub updated: Vec<(Place, Place)>,
+    /// Rows that are new or no longer as they were, and whether there was a live row of their key before.
+    pub changed: Vec<(Place, bool)>,
     /// Incoming row that differs from another one of its key, and that other one, which won.
     pub superseded: Vec<(Place, Place)>,
     /// Per source system: live rows stored, and those absent from a full export.
@@ -68,6 +70,7 @@ pub(crate) fn merge(
         counts: UpsertCounts { duplicate: (before - new.len()) as u64, ..UpsertCounts::default() },
         rows: Vec::with_capacity(old.len() + new.len()),
         updated: Vec::new(),
+        changed: Vec::new(),
         superseded,
         live: BTreeMap::new(),
     };
@@ -87,6 +90,7 @@ pub(crate) fn merge(
             std::cmp::Ordering::Greater => {
                 merged.counts.inserted += 1;
                 merged.rows.push(new[right].place);
+                merged.changed.push((new[right].place, false));
                 right += 1;
             }
             std::cmp::Ordering::Equal => {
@@ -109,6 +113,9 @@ impl Merged {
     fn keep_absent(&mut self, layout: &Layout, gather: &Gather<'_>, full: FullSources<'_>, place: Place) {
         let vanishes = self.count_live(layout, gather, full, place, true);
         self.counts.deleted += u64::from(vanishes);
+        if vanishes {
+            self.changed.push((place.gone(), true));
+        }
         self.rows.push(if vanishes { place.gone() } else { place });
     }
 
@@ -158,6 +165,7 @@ impl Merged {
                 self.counts.updated += 1;
                 self.rows.push(new.place);
                 self.updated.push((old.place, new.place));
+                self.changed.push((new.place, !gather.truth(layout.deleted, old.place)));
             }
         }
     }

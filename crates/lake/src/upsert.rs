@@ -14,6 +14,7 @@ use arrow::array::RecordBatch;
 use serde::{Deserialize, Serialize};
 
 use crate::LakeError;
+use crate::changes;
 use crate::chunk::{Chunk, Layout};
 use crate::gather::{Gather, Place};
 use crate::lake::DataFile;
@@ -71,6 +72,7 @@ pub(crate) struct FileChange {
 /// What an upsert works on.
 pub(crate) struct Job<'a> {
     pub layout: &'a Layout,
+    pub lake: &'a Path,
     pub folder: &'a Path,
     /// Live files by bucket.
     pub stored: BTreeMap<u32, Vec<DataFile>>,
@@ -198,7 +200,7 @@ fn work(
     number: u32,
     bucket: Bucket,
     sources: &BTreeSet<String>,
-    changes: Option<&SyncSender<Event>>,
+    listener: Option<&SyncSender<Event>>,
 ) -> Result<BucketResult, LakeError> {
     let stored = job.stored.get(&number).map(Vec::as_slice).unwrap_or_default();
     let mut chunks = read_chunks(job.layout, stored)?;
@@ -217,9 +219,16 @@ fn work(
             column: &|column| gather.prepare(column, &order),
         };
         let written = parquet_file::write(job.folder, number, &content, job.pool)?;
-        if let Err(error) = changes.map_or(Ok(()), |changes| report(job, &gather, &merged, changes)) {
+        if let Err(error) = listener.map_or(Ok(()), |listener| report(job, &gather, &merged, listener)) {
             parquet_file::discard(&[written.file]);
             return Err(error);
+        }
+        if let [replaced] = stored
+            && changes::are_few(merged.changed.len(), merged.rows.len())
+        {
+            // Only a help to readers: where it cannot be written, they read everything.
+            let files = (replaced.path.as_path(), written.file.path.as_path());
+            let _ = changes::write(job.lake, job.layout, &gather, &merged.changed, files);
         }
         result.written = Some(written);
         result.files.remove.extend(stored.iter().map(|file| file.path.clone()));

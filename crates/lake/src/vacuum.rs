@@ -4,7 +4,7 @@
 //! tables goes. The marker notes the oldest state that can still be opened before anything is
 //! removed, so that an interrupted clean-up never leaves a state that opens but cannot be read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::lake::{BATCHES, Lake, forget_before, lock};
 use crate::recover::{self, STAGING};
 use crate::schema::pinned_tables;
 use crate::table::{LogEngine, TableLog};
-use crate::{LakeError, durable};
+use crate::{LakeError, changes, durable};
 
 /// Folder for data derived from states of the lake, one subfolder per sequence.
 pub(crate) const DERIVED: &str = "_derived";
@@ -39,12 +39,15 @@ pub(crate) fn vacuum(root: &Path, engine: &LogEngine, keep_batches: u64, dry_run
     let kept = keep_batches.max(1);
     let oldest = if lake.sequence() > kept { lake.sequence() - kept + 1 } else { 0 };
     let mut found = BTreeSet::new();
+    let mut all_needed = BTreeMap::new();
     for name in pinned_tables().chain([BATCHES]) {
         let log = TableLog::new(root, name, engine);
         let needed = needed_files(&lake, &log, name, oldest)?;
         found.extend(data_files(log.folder())?.into_iter().filter(|path| !needed.contains(path)));
         found.extend(durable::list(&log.folder().join("_delta_log"))?.into_iter().filter(|path| is_torn_commit(path)));
+        all_needed.insert(name.to_owned(), needed);
     }
+    found.extend(changes::outdated(root, &all_needed)?);
     found.extend(tree(&root.join(STAGING))?);
     for folder in durable::list(&root.join(DERIVED))? {
         if derived_sequence(&folder).is_none_or(|sequence| sequence < oldest || sequence > lake.sequence()) {

@@ -182,6 +182,7 @@ impl Batch {
         stage.fill(rows, &self.pool)?;
         let job = Job {
             layout: &layout,
+            lake: self.writer.lake.root(),
             folder: log.folder(),
             stored: by_bucket(stored),
             batch_id: &self.batch_id,
@@ -313,6 +314,7 @@ impl Batch {
         }
         let job = Job {
             layout,
+            lake: self.writer.lake.root(),
             folder: log.folder(),
             stored: BTreeMap::new(),
             batch_id: &self.batch_id,

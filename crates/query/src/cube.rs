@@ -117,6 +117,13 @@ impl MeasureData {
     }
 }
 
+/// Keeps the values of some rows; a column without values stays so.
+fn take_rows<T: Copy>(values: &mut Vec<T>, rows: &[u32]) {
+    if !values.is_empty() {
+        *values = rows.iter().map(|row| values[*row as usize]).collect();
+    }
+}
+
 /// Rows of several columns, equal ones with the same number.
 struct NumberedRows {
     /// Number per row.
@@ -195,6 +202,36 @@ pub(crate) struct Rolled {
 }
 
 impl Cube {
+    /// Adds what another cube of the same node says, or with `sign` -1 takes it away. Groups that nothing is left of go.
+    pub(crate) fn add(&mut self, other: &Self, sign: i8) {
+        self.times.extend_from_slice(&other.times);
+        for (own, other) in self.codes.iter_mut().zip(&other.codes) {
+            own.extend_from_slice(other);
+        }
+        self.apart.extend_from_slice(&other.apart);
+        self.groups += other.groups;
+        for (own, other) in self.measures.iter_mut().zip(&other.measures) {
+            own.sums.extend(other.sums.iter().map(|sum| sum * i128::from(sign)));
+            own.counts.extend(other.counts.iter().map(|count| count * i64::from(sign)));
+        }
+        let mut parts = self.codes.clone();
+        let low = self.times.iter().copied().min().unwrap_or(0);
+        if !self.times.is_empty() {
+            parts.push(self.times.iter().map(|time| time.abs_diff(low)).collect());
+        }
+        let mut rows = number_rows(&parts, &self.apart, self.groups);
+        let measures: Vec<MeasureData> =
+            self.measures.iter().map(|measure| measure.gathered(&rows, |_| true)).collect();
+        let left: Vec<usize> =
+            (0..rows.first.len()).filter(|cell| measures.iter().any(|measure| measure.counts[*cell] != 0)).collect();
+        self.measures = measures.iter().map(|measure| measure.at(left.iter().copied())).collect();
+        rows.first = left.iter().map(|cell| rows.first[*cell]).collect();
+        self.groups = rows.first.len();
+        take_rows(&mut self.times, &rows.first);
+        self.codes.iter_mut().for_each(|codes| take_rows(codes, &rows.first));
+        take_rows(&mut self.apart, &rows.first);
+    }
+
     /// The same sums by some of the dimensions only, in the order given.
     pub(crate) fn by(&self, keep: &[String]) -> Result<Self, QueryError> {
         let columns: Vec<&Vec<u32>> = keep

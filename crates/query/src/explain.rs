@@ -41,8 +41,11 @@ pub(crate) fn describe(node: &PlannedNode, facts: &Facts) -> Result<String, Quer
         .iter()
         .map(|measure| if measure.text.is_empty() { "count".to_owned() } else { measure.text.clone() })
         .collect();
+    let layers = fact.layers.as_ref().map_or_else(String::new, |layers| {
+        format!("   carried over: less {} rows, plus {} rows", layers.removed.rows, layers.added.rows)
+    });
     Ok(format!(
-        "{} by {:?} of {}, {}{apart}\n  rows: {}   files: {} ({:.1} MiB)   estimated groups: {:.0}\n  columns: {}\n  \
+        "{} by {:?} of {}, {}{apart}\n  rows: {}   files: {} ({:.1} MiB){layers}   estimated groups: {:.0}\n  columns: {}\n  \
          measures: {}\n  rolled up to: {}",
         spec.table,
         spec.unit,

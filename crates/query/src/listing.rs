@@ -1,5 +1,7 @@
 //! What a lake holds, for people: segments and their values, tables, ad-hoc SQL, quality checks.
 
+use std::collections::BTreeMap;
+
 use dealframe_lake::Lake;
 use dealframe_model::table::{self, TABLES, Table};
 use dealframe_model::{date, decimal, segment};
@@ -127,27 +129,21 @@ impl Engine {
             return Ok(Vec::new());
         };
         let labels = fact.labels(domain)?;
-        let Some(frame) = scan(fact.parts.iter())? else { return Ok(Vec::new()) };
-        let counted = frame
-            .group_by([col(name)])
-            .agg([len().alias("rows")])
-            .collect()
-            .map_err(|error| QueryError::engine(table.name, error))?;
-        let fail = |error: PolarsError| QueryError::engine(table.name, error);
-        let codes = counted.column(name).and_then(|column| column.cast(&DataType::Int64)).map_err(fail)?;
-        let rows = counted.column("rows").and_then(|column| column.cast(&DataType::Int64)).map_err(fail)?;
-        let mut values: Vec<SegmentValue> = codes
-            .i64()
-            .map_err(fail)?
-            .iter()
-            .zip(rows.i64().map_err(fail)?.iter())
+        let mut by_code: BTreeMap<i64, i64> = count_codes(&fact.parts, table.name, name)?;
+        if let Some(layers) = &fact.layers {
+            for (layer, sign) in [(&layers.removed, -1), (&layers.added, 1)] {
+                for (code, rows) in count_codes(&layer.parts, table.name, name)? {
+                    *by_code.entry(code).or_insert(0) += sign * rows;
+                }
+            }
+        }
+        let mut values: Vec<SegmentValue> = by_code
+            .into_iter()
+            .filter(|(_, rows)| *rows > 0)
             .map(|(code, rows)| SegmentValue {
                 table: table.name,
-                value: usize::try_from(code.unwrap_or(0) - 1)
-                    .ok()
-                    .and_then(|code| labels.get(code))
-                    .map(ToString::to_string),
-                rows: rows.and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0),
+                value: usize::try_from(code - 1).ok().and_then(|code| labels.get(code)).map(ToString::to_string),
+                rows: u64::try_from(rows).unwrap_or(0),
             })
             .collect();
         values.sort_by(|left, right| right.rows.cmp(&left.rows).then_with(|| left.value.cmp(&right.value)));
@@ -338,6 +334,19 @@ fn scan<'p>(paths: impl Iterator<Item = &'p std::path::PathBuf>) -> Result<Optio
     LazyFrame::scan_parquet_files(paths.into_iter().collect(), arguments)
         .map(Some)
         .map_err(|error| QueryError::engine("scan", error))
+}
+
+/// Rows by code in a column of fact files.
+fn count_codes(parts: &[std::path::PathBuf], table: &str, column: &str) -> Result<BTreeMap<i64, i64>, QueryError> {
+    let Some(frame) = scan(parts.iter())? else { return Ok(BTreeMap::new()) };
+    let count = || -> PolarsResult<BTreeMap<i64, i64>> {
+        let counted = frame.group_by([col(column)]).agg([len().alias("rows")]).collect()?;
+        let codes = counted.column(column)?.cast(&DataType::Int64)?;
+        let rows = counted.column("rows")?.cast(&DataType::Int64)?;
+        let pairs = codes.i64()?.iter().zip(rows.i64()?.iter());
+        Ok(pairs.map(|(code, rows)| (code.unwrap_or(0), rows.unwrap_or(0))).collect())
+    };
+    count().map_err(|error| QueryError::engine(table, error))
 }
 
 /// A column as text: decimals exact, dates and timestamps in ISO form, null as nothing.

@@ -311,7 +311,7 @@ impl NodeSpec {
             None | Some(Value::Text(_)) => None,
             Some(Value::Number { expr, scale, limit, nulls }) => {
                 // 64-bit sums wrap without a word.
-                let bound = limit.checked_mul(i128::from(fact.rows.max(1)));
+                let bound = limit.checked_mul(i128::from(fact.scanned_rows().max(1)));
                 terms.is_wide = bound.is_none_or(|bound| bound >= i128::from(i64::MAX));
                 terms.number = Some((expr, scale));
                 terms.nulls = nulls;

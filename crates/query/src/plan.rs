@@ -298,14 +298,27 @@ impl Plan {
             let nodes: Vec<&NodeSpec> = together.iter().map(|position| specs[*position]).collect();
             let Some(first) = nodes.first() else { continue };
             let fact = facts.table(&first.table)?;
-            let results = if fact.parts.is_empty() {
-                nodes.iter().map(|node| Ok((node.empty(&fact, rewind_to)?, NodeReport::default()))).collect()
-            } else if pass::is_dense(first, &fact, calendar) {
-                pass::run(&nodes, &fact, rewind_to, calendar, explain)
-            } else {
-                nodes.iter().map(|node| node.run(&fact, rewind_to, calendar, explain)).collect()
+            let is_dense = pass::is_dense(first, &fact, calendar);
+            let run = |fact: &Fact, explain: bool| -> Result<Vec<(Cube, NodeReport)>, QueryError> {
+                if fact.parts.is_empty() {
+                    nodes.iter().map(|node| Ok((node.empty(fact, rewind_to)?, NodeReport::default()))).collect()
+                } else if is_dense {
+                    pass::run(&nodes, fact, rewind_to, calendar, explain)
+                } else {
+                    nodes.iter().map(|node| node.run(fact, rewind_to, calendar, explain)).collect()
+                }
             };
-            for (position, (cube, mut report)) in together.iter().zip(results?) {
+            let mut results = run(&fact, explain)?;
+            if let Some(layers) = &fact.layers {
+                for (layer, sign) in [(&layers.removed, -1), (&layers.added, 1)] {
+                    let others = if layer.parts.is_empty() { Vec::new() } else { run(layer, false)? };
+                    for ((cube, report), (other, other_report)) in results.iter_mut().zip(others) {
+                        cube.add(&other, sign);
+                        report.seconds += other_report.seconds;
+                    }
+                }
+            }
+            for (position, (cube, mut report)) in together.iter().zip(results) {
                 report.pass = (number, together.len());
                 done[*position] = Some((cube, report));
             }

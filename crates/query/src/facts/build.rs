@@ -16,11 +16,11 @@ use dealframe_model::table::{self, Table};
 use hashbrown::HashMap;
 use rayon::prelude::*;
 
-use super::Fact;
 use super::dictionary::{AsHashed, Interners, row_key, strings};
 use super::dimension::{DIMENSIONS, Dimensions};
 use super::encode::{self, Encoded, Encoder, column, decimals, live_rows, read_file};
 use super::store::{self, FactWriter};
+use super::{Fact, carry};
 use crate::error::QueryError;
 
 /// Tables whose versions decide whether the fact table of `table` is still valid.
@@ -46,6 +46,9 @@ pub(crate) fn canonical(lake: &Lake, table: &'static Table) -> Result<Fact, Quer
     if let Some(fact) = store::find(lake, table.name, &depends_on, "") {
         return Ok(fact);
     }
+    if let Some(fact) = carry::carried(lake, table, &depends_on)? {
+        return Ok(fact);
+    }
     let interners = Interners::default();
     let read_dimensions = || -> Result<_, QueryError> {
         let dimensions = Dimensions::read(lake, &interners, &DIMENSIONS)?;
@@ -59,13 +62,24 @@ pub(crate) fn canonical(lake: &Lake, table: &'static Table) -> Result<Fact, Quer
         rayon::join(read_dimensions, read_extra)
     };
     let ((dimensions, known_accounts), extra) = (dimensions?, extra?);
-    let encoder = Encoder::new(table, &interners, &dimensions);
+    let writer = FactWriter::create(lake, table.name, &depends_on, "")?;
+    let keeps = carry::is_possible(table);
+    let encoder = Encoder::with(table, &interners, &|name, target, path, domain| {
+        let codes = dimensions.resolve(target, path, domain);
+        if keeps {
+            writer.write_lookup(name, &codes)?;
+        }
+        Ok(codes)
+    })?;
     let mut projection = encoder.projection();
     projection.extend(extra.projection());
-    let writer = FactWriter::create(lake, table.name, &depends_on, "")?;
+    let sources = interners.domain("source_system");
     let encode = |batch: &RecordBatch| -> Result<Vec<Encoded>, QueryError> {
         let batch = live_rows(batch)?;
         let mut encoded = encoder.encode(&batch)?;
+        if keeps {
+            encoded.push(encode::row_keys(&batch, table, &sources)?);
+        }
         extra.extend(&batch, &interners, &mut encoded)?;
         Ok(encoded)
     };
@@ -89,7 +103,7 @@ pub(crate) fn canonical(lake: &Lake, table: &'static Table) -> Result<Fact, Quer
         part.write(encode(&undescribed_accounts(&interners, known_accounts)?)?)?;
         parts.push(part.close()?);
     }
-    writer.publish(parts, &|domain| interners.labels(domain))
+    writer.publish(parts, &interners)
 }
 
 /// Rows for the accounts that are referred to but not described, beyond the first `known` keys.
@@ -182,13 +196,10 @@ impl Extra {
                 let accounts = interners.keys(ACCOUNTS).encode(strings(column(batch, "account_id")?)?, &sources);
                 let deals = strings(column(batch, "deal_id")?)?;
                 let won = is_won(batch, interners)?;
-                let first = |row: usize| first_won.get(&accounts[row]).filter(|_| accounts[row] != 0);
-                let is_first: Vec<bool> = (0..batch.num_rows())
-                    .map(|row| won[row] && first(row).is_some_and(|first| &*first.deal_id == deals.value(row)))
-                    .collect();
-                let repeat: Vec<bool> =
-                    (0..batch.num_rows()).map(|row| won[row] && first(row).is_some() && !is_first[row]).collect();
-                let since: Date32Array = (0..batch.num_rows()).map(|row| first(row).map(|first| first.date)).collect();
+                let first = |row: usize| {
+                    let first = first_won.get(&accounts[row]).filter(|_| accounts[row] != 0)?;
+                    Some((first.date, &*first.deal_id == deals.value(row)))
+                };
                 let lead: Date32Array = (0..batch.num_rows())
                     .map(|row| {
                         if lead_created.is_empty() {
@@ -198,9 +209,7 @@ impl Extra {
                         }
                     })
                     .collect();
-                encoded.push(encode::boolean("is_first_won", BooleanArray::from(is_first)));
-                encoded.push(encode::boolean("is_repeat_won", BooleanArray::from(repeat)));
-                encoded.extend(encode::dates("first_won_date", &since));
+                encoded.extend(first_won_columns(&won, first));
                 encoded.extend(encode::dates("lead_created_date", &lead));
             }
             Self::Accounts { won } => {
@@ -273,6 +282,20 @@ impl Extra {
         }
         Ok(())
     }
+}
+
+/// What deals know of the first won deal of their account: its date and whether they are it, row by row.
+pub(crate) fn first_won_columns(won: &[bool], first: impl Fn(usize) -> Option<(i32, bool)>) -> Vec<Encoded> {
+    let first: Vec<Option<(i32, bool)>> = (0..won.len()).map(first).collect();
+    let is_first = |row: usize| won[row] && first[row].is_some_and(|(_, is_it)| is_it);
+    let is_repeat = |row: usize| won[row] && first[row].is_some() && !is_first(row);
+    let since: Date32Array = first.iter().map(|first| first.map(|(date, _)| date)).collect();
+    let mut encoded = vec![
+        encode::boolean("is_first_won", (0..won.len()).map(|row| Some(is_first(row))).collect()),
+        encode::boolean("is_repeat_won", (0..won.len()).map(|row| Some(is_repeat(row))).collect()),
+    ];
+    encoded.extend(encode::dates("first_won_date", &since));
+    encoded
 }
 
 /// Row by row, whether a deal is won.
@@ -373,10 +396,10 @@ fn first_won(lake: &Lake, interners: &Interners) -> Result<FirstWonDeals, QueryE
 }
 
 /// Arrival of the lead, by source and identifier of the deal that came of it.
-type LeadDates = HashMap<u128, i32, AsHashed>;
+pub(crate) type LeadDates = HashMap<u128, i32, AsHashed>;
 
 /// Per deal the arrival date of its lead, the earliest if several leads became one deal.
-fn lead_created(lake: &Lake, interners: &Interners) -> Result<LeadDates, QueryError> {
+pub(crate) fn lead_created(lake: &Lake, interners: &Interners) -> Result<LeadDates, QueryError> {
     let earlier = |created: &mut LeadDates, deal: u128, date: i32| {
         created.entry(deal).and_modify(|known| *known = date.min(*known)).or_insert(date);
     };

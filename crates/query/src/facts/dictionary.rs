@@ -1,23 +1,61 @@
 //! Dictionaries in the making: text to code, shared by the threads that build a fact table.
 //!
 //! Codes are given in the order in which texts arrive, so they differ from run to run; nothing
-//! that a user sees depends on them. Code 0 is null.
+//! that a user sees depends on them. Code 0 is null. A dictionary may begin with the labels of
+//! an older table ([`Interners::of`]); they are read when the first code is asked for.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use arrow::array::{Array, AsArray, DictionaryArray, StringArray};
 use arrow::datatypes::{DataType, Int32Type};
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::store::{self, read_keys};
 use crate::error::QueryError;
 
 /// Text to code for one domain.
 #[derive(Debug, Default)]
 pub(crate) struct Interner {
     inner: RwLock<Inner>,
+    seed: Seed,
+}
+
+/// A file with the labels that a dictionary begins with, and whether they were read.
+#[derive(Debug, Default)]
+struct Seed {
+    file: Option<PathBuf>,
+    /// Number of labels in the file; `None` where it could not be read.
+    read: OnceLock<Option<usize>>,
+}
+
+impl Seed {
+    fn of(file: Option<PathBuf>) -> Self {
+        Self { file, read: OnceLock::new() }
+    }
+
+    /// Reads the file, if there is one and it was not read before.
+    fn ready(&self, take: impl FnOnce(Vec<(Box<str>, u32)>)) {
+        self.read.get_or_init(|| {
+            let Some(file) = &self.file else { return Some(0) };
+            let keys = read_keys(file).ok()?;
+            let count = keys.len();
+            take(keys);
+            Some(count)
+        });
+    }
+
+    /// Labels that came with the file; `None` where nobody asked for them.
+    fn count(&self) -> Option<usize> {
+        self.read.get().copied().flatten()
+    }
+
+    fn failed(&self) -> bool {
+        self.read.get() == Some(&None)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -27,8 +65,19 @@ struct Inner {
 }
 
 impl Interner {
+    fn ready(&self) {
+        self.seed.ready(|labels| {
+            let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+            inner.codes.reserve(labels.len());
+            labels.into_iter().for_each(|(label, _)| {
+                inner.intern(&label);
+            });
+        });
+    }
+
     /// The code of a text, given now if it is new.
     pub(crate) fn intern(&self, text: &str) -> u32 {
+        self.ready();
         if let Some(code) = self.inner.read().unwrap_or_else(PoisonError::into_inner).codes.get(text) {
             return *code;
         }
@@ -66,6 +115,9 @@ impl Interner {
     fn encode_plain(&self, array: &StringArray) -> Vec<u32> {
         let mut codes = Vec::with_capacity(array.len());
         let mut missing = Vec::new();
+        if array.null_count() < array.len() {
+            self.ready();
+        }
         {
             let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
             for (row, value) in array.iter().enumerate() {
@@ -87,7 +139,13 @@ impl Interner {
 
     /// All labels so far; code `n` is the label at `n - 1`.
     pub(crate) fn labels(&self) -> Vec<Box<str>> {
+        self.ready();
         self.inner.read().unwrap_or_else(PoisonError::into_inner).labels.clone()
+    }
+
+    fn has_grown(&self) -> bool {
+        let labels = self.inner.read().unwrap_or_else(PoisonError::into_inner).labels.len();
+        labels > self.seed.count().unwrap_or(0)
     }
 
     /// For every code of this interner (and 0), the code of the same text in another one.
@@ -125,6 +183,7 @@ pub(crate) fn strings(array: &dyn Array) -> Result<&StringArray, QueryError> {
 #[derive(Debug, Default)]
 pub(crate) struct KeyInterner {
     inner: RwLock<KeyInner>,
+    seed: Seed,
 }
 
 #[derive(Debug, Default)]
@@ -137,6 +196,13 @@ struct KeyInner {
 /// Identifies a row of a table by source and identifier. 128 bits: among a billion rows, two share a key once in 10^20 lakes.
 pub(crate) fn row_key(source: u32, identifier: &str) -> u128 {
     xxh3_128(identifier.as_bytes()) ^ (u128::from(source) << 96)
+}
+
+/// The name of a row in the column [`super::ROW_KEY`]: half of its key, the half that the source is part of.
+pub(crate) fn short_key(source: u32, identifier: &str) -> i64 {
+    #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
+    let half = (row_key(source, identifier) >> 64) as u64;
+    half.cast_signed()
 }
 
 /// Hashes nothing: what is looked up is a hash already.
@@ -169,8 +235,19 @@ impl Hasher for HashedAlready {
 }
 
 impl KeyInterner {
+    fn ready(&self) {
+        self.seed.ready(|keys| {
+            let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+            inner.codes.reserve(keys.len());
+            keys.into_iter().for_each(|(label, source)| {
+                inner.intern(row_key(source, &label), source, label);
+            });
+        });
+    }
+
     /// Codes of identifiers, each with the code of its source system.
     pub(crate) fn encode(&self, identifiers: &StringArray, sources: &[u32]) -> Vec<u32> {
+        self.ready();
         let hashes: Vec<u128> = identifiers
             .iter()
             .zip(sources)
@@ -199,11 +276,24 @@ impl KeyInterner {
     }
 
     pub(crate) fn len(&self) -> usize {
+        self.ready();
         self.inner.read().unwrap_or_else(PoisonError::into_inner).labels.len()
     }
 
     pub(crate) fn labels(&self) -> Vec<Box<str>> {
+        self.ready();
         self.inner.read().unwrap_or_else(PoisonError::into_inner).labels.clone()
+    }
+
+    /// Code of the source system of every key.
+    pub(crate) fn sources(&self) -> Vec<u32> {
+        self.ready();
+        self.inner.read().unwrap_or_else(PoisonError::into_inner).sources.clone()
+    }
+
+    fn has_grown(&self) -> bool {
+        let keys = self.inner.read().unwrap_or_else(PoisonError::into_inner).labels.len();
+        keys > self.seed.count().unwrap_or(0)
     }
 
     /// Identifier and source code of every key after the first `known` ones.
@@ -214,11 +304,11 @@ impl KeyInterner {
 }
 
 impl KeyInner {
-    fn intern(&mut self, hash: u128, source: u32, text: &str) -> u32 {
+    fn intern(&mut self, hash: u128, source: u32, label: impl Into<Box<str>>) -> u32 {
         if let Some(code) = self.codes.get(&hash) {
             return *code;
         }
-        self.labels.push(text.into());
+        self.labels.push(label.into());
         self.sources.push(source);
         #[expect(clippy::cast_possible_truncation, reason = "a lake never holds four billion distinct keys")]
         let code = self.labels.len() as u32;
@@ -232,18 +322,49 @@ impl KeyInner {
 pub(crate) struct Interners {
     labels: Mutex<BTreeMap<String, Arc<Interner>>>,
     keys: Mutex<BTreeMap<String, Arc<KeyInterner>>>,
+    /// Where the dictionaries of an older table may lie.
+    places: Vec<PathBuf>,
 }
 
 impl Interners {
+    /// Dictionaries that begin with the labels found in `places`.
+    pub(crate) fn of(places: Vec<PathBuf>) -> Self {
+        Self { places, ..Self::default() }
+    }
+
+    fn seed(&self, domain: &str) -> Seed {
+        // Where it is missing, the place where it should be fails to be read.
+        let should_be = || self.places.first().map(|place| place.join(store::dictionary_file(domain)));
+        Seed::of(store::dictionary(&self.places, domain).ok().or_else(should_be))
+    }
+
+    /// Whether a dictionary has labels that the older table's has not.
+    pub(crate) fn has_grown(&self, domain: &str) -> bool {
+        match domain.strip_prefix(KEY_PREFIX) {
+            Some(table) => self.keys(table).has_grown(),
+            None => self.domain(domain).has_grown(),
+        }
+    }
+
+    /// Whether the labels of an older table could not be read, so that codes given since mean nothing.
+    pub(crate) fn failed(&self) -> bool {
+        let labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        labels.values().any(|interner| interner.seed.failed()) || keys.values().any(|interner| interner.seed.failed())
+    }
+
     pub(crate) fn domain(&self, domain: &str) -> Arc<Interner> {
         let mut labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(labels.entry(domain.to_owned()).or_default())
+        let new = || Arc::new(Interner { seed: self.seed(domain), ..Interner::default() });
+        Arc::clone(labels.entry(domain.to_owned()).or_insert_with(new))
     }
 
     /// The keys of a referenced table.
     pub(crate) fn keys(&self, table: &str) -> Arc<KeyInterner> {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(keys.entry(table.to_owned()).or_default())
+        let seed = || self.seed(&format!("{KEY_PREFIX}{table}"));
+        let new = || Arc::new(KeyInterner { seed: seed(), ..KeyInterner::default() });
+        Arc::clone(keys.entry(table.to_owned()).or_insert_with(new))
     }
 
     /// Labels of a domain as they stand, key domains included.

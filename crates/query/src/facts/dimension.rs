@@ -126,24 +126,38 @@ pub(crate) enum Candidate {
     Identifier(&'static str),
 }
 
-impl Dimensions<'_> {
-    /// The candidates of a segment for a table, ready to be applied row by row.
-    pub(crate) fn candidates(&self, table: &'static Table, paths: &[Path], domain: &Interner) -> Vec<Candidate> {
-        paths
-            .iter()
-            .filter_map(|path| match path.references.first() {
-                Some(first) => {
-                    let target = table.column(first)?.references?;
-                    Some(Candidate::ByKey(first, Arc::new(self.resolve(target, path, domain))))
-                }
-                None => {
-                    let column = table.column(path.column)?;
-                    Some(match column.references {
-                        Some(_) => Candidate::Identifier(column.name),
-                        None => Candidate::Own(column.name),
-                    })
-                }
-            })
-            .collect()
+/// Gives, by the code of a key of the table named, the code of what a path leads to.
+pub(crate) type LookUp<'l> =
+    &'l dyn Fn(&str, &'static str, &Path, &Interner) -> Result<Vec<u32>, crate::error::QueryError>;
+
+/// The candidates of a segment for a table, ready to be applied row by row. A look-up is asked for by a name of its own.
+pub(crate) fn candidates(
+    table: &'static Table,
+    segment: &str,
+    paths: &[Path],
+    domain: &Interner,
+    look_up: LookUp<'_>,
+) -> Result<Vec<Candidate>, QueryError> {
+    let mut found = Vec::new();
+    for (position, path) in paths.iter().enumerate() {
+        match path.references.first() {
+            Some(first) => {
+                let Some(target) = table.column(first).and_then(|column| column.references) else { continue };
+                let codes = look_up(&look_up_name(segment, position), target, path, domain)?;
+                found.push(Candidate::ByKey(first, Arc::new(codes)));
+            }
+            None => {
+                let Some(column) = table.column(path.column) else { continue };
+                found.push(match column.references {
+                    Some(_) => Candidate::Identifier(column.name),
+                    None => Candidate::Own(column.name),
+                });
+            }
+        }
     }
+    Ok(found)
+}
+
+fn look_up_name(segment: &str, position: usize) -> String {
+    format!("{segment}-{position}")
 }

@@ -13,18 +13,19 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int32Array, Int64Array, RecordBatch, UInt32Array,
 };
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type};
+use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type, SchemaRef};
+use arrow::error::ArrowError;
 use dealframe_lake::Lake;
 use dealframe_model::date;
 use dealframe_model::segment;
 use dealframe_model::table::{ColumnType, Table};
 use hashbrown::HashMap;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
 
-use super::dictionary::{Interner, Interners, KEY_PREFIX, strings};
-use super::dimension::{Candidate, Dimensions};
-use super::{FactKind, month_column};
+use super::dictionary::{Interner, Interners, KEY_PREFIX, short_key, strings};
+use super::dimension::{self, Candidate, Dimensions, LookUp};
+use super::{FactKind, ROW_KEY, month_column};
 use crate::error::QueryError;
 
 const BATCH_ROWS: usize = 65_536;
@@ -67,6 +68,53 @@ pub(crate) fn read_file(
     Ok(())
 }
 
+/// Which rows of a batch are wanted.
+pub(crate) type Test = Box<dyn FnMut(&RecordBatch) -> Result<BooleanArray, ArrowError> + Send>;
+
+/// All rows of a Parquet file, or some of its columns.
+pub(crate) fn read_rows(path: &Path, columns: Option<&[&str]>) -> Result<Vec<RecordBatch>, QueryError> {
+    open_rows(path, None, columns)
+}
+
+/// The rows of a Parquet file that pass a test of the columns `tested`; others are decoded for those rows only.
+pub(crate) fn read_rows_where(
+    path: &Path,
+    tested: &[&str],
+    test: Test,
+    columns: Option<&[&str]>,
+) -> Result<Vec<RecordBatch>, QueryError> {
+    open_rows(path, Some((tested, test)), columns)
+}
+
+fn open_rows(
+    path: &Path,
+    test: Option<(&[&str], Test)>,
+    columns: Option<&[&str]>,
+) -> Result<Vec<RecordBatch>, QueryError> {
+    let fail = |reason: String| QueryError::File { path: path.display().to_string(), reason };
+    let file = File::open(path).map_err(|source| QueryError::Io { path: path.to_owned(), source })?;
+    let mut builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| fail(error.to_string()))?;
+    if let Some(columns) = columns {
+        let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+        builder = builder.with_projection(mask);
+    }
+    if let Some((tested, mut test)) = test {
+        let mask = ProjectionMask::columns(builder.parquet_schema(), tested.iter().copied());
+        let predicate = ArrowPredicateFn::new(mask, move |batch: RecordBatch| test(&batch));
+        builder = builder.with_row_filter(RowFilter::new(vec![Box::new(predicate)]));
+    }
+    let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| fail(error.to_string()))?;
+    reader.map(|batch| batch.map_err(|error| fail(error.to_string()))).collect()
+}
+
+/// The columns of a Parquet file.
+pub(crate) fn schema_of(path: &Path) -> Result<SchemaRef, QueryError> {
+    let fail = |reason: String| QueryError::File { path: path.display().to_string(), reason };
+    let file = File::open(path).map_err(|source| QueryError::Io { path: path.to_owned(), source })?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| fail(error.to_string()))?;
+    Ok(Arc::clone(builder.schema()))
+}
+
 /// A column of a batch.
 pub(crate) fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, QueryError> {
     batch.column_by_name(name).ok_or_else(|| QueryError::engine("facts", format!("column `{name}` is missing")))
@@ -97,17 +145,30 @@ struct SegmentPlan {
 }
 
 impl<'a> Encoder<'a> {
-    pub(crate) fn new(table: &'static Table, interners: &'a Interners, dimensions: &Dimensions<'_>) -> Self {
+    pub(crate) fn new(
+        table: &'static Table,
+        interners: &'a Interners,
+        dimensions: &Dimensions<'_>,
+    ) -> Result<Self, QueryError> {
+        Self::with(table, interners, &|_, target, path, domain| Ok(dimensions.resolve(target, path, domain)))
+    }
+
+    /// An encoder whose look-ups by key come from `look_up`.
+    pub(crate) fn with(
+        table: &'static Table,
+        interners: &'a Interners,
+        look_up: LookUp<'_>,
+    ) -> Result<Self, QueryError> {
         let segments = segment::segments_of(table)
             .into_iter()
             .filter(|name| *name != "source_system")
             .map(|name| {
                 let interner = interners.domain(name);
-                let candidates = dimensions.candidates(table, &segment::paths(table, name), &interner);
-                SegmentPlan { name, interner, candidates }
+                let candidates = dimension::candidates(table, name, &segment::paths(table, name), &interner, look_up)?;
+                Ok(SegmentPlan { name, interner, candidates })
             })
-            .collect();
-        Self { table, interners, segments, sources: interners.domain("source_system") }
+            .collect::<Result<_, QueryError>>()?;
+        Ok(Self { table, interners, segments, sources: interners.domain("source_system") })
     }
 
     /// Columns of the lake that the encoder reads.
@@ -231,6 +292,14 @@ pub(crate) fn number(name: &str, scale: u32, values: Int64Array) -> Encoded {
 
 pub(crate) fn boolean(name: &str, values: BooleanArray) -> Encoded {
     Encoded { name: name.to_owned(), kind: FactKind::Boolean, array: Arc::new(values) }
+}
+
+/// The column by which rows are found again in later states of their table.
+pub(crate) fn row_keys(batch: &RecordBatch, table: &Table, sources: &Interner) -> Result<Encoded, QueryError> {
+    let sources = sources.encode(column(batch, "source_system")?)?;
+    let identifiers = strings(column(batch, table.key)?)?;
+    let keys = (0..batch.num_rows()).map(|row| Some(short_key(sources[row], identifiers.value(row)))).collect();
+    Ok(number(ROW_KEY, 0, keys))
 }
 
 /// A date column and, beside it, its month.

@@ -6,12 +6,14 @@
 //! the versions of every lake table it was made from; a fact table whose versions differ from
 //! the pinned state of the lake is never read. Deleted rows are left out here, once for all.
 //!
-//! `build` makes canonical fact tables, `derived` those that no export contains (stays in a
-//! stage, customer activity, movements of recurring revenue), `dimension` resolves segments,
-//! `dictionary` assigns the codes, `store` keeps the files.
+//! `build` makes canonical fact tables, `carry` makes them out of those of an older state where few
+//! rows changed, `derived` makes those that no export contains (stays in a stage, customer
+//! activity, movements of recurring revenue), `dimension` resolves segments, `dictionary` assigns
+//! the codes, `store` keeps the files.
 
 pub(crate) mod anchor;
 pub(crate) mod build;
+pub(crate) mod carry;
 pub(crate) mod derived;
 pub(crate) mod dictionary;
 pub(crate) mod dimension;
@@ -59,26 +61,46 @@ pub struct FactColumn {
 #[derive(Debug)]
 pub struct Fact {
     pub table: String,
-    pub directory: PathBuf,
     pub columns: Vec<FactColumn>,
     pub parts: Vec<PathBuf>,
     pub rows: u64,
-    dictionaries: Mutex<BTreeMap<String, Arc<Vec<Box<str>>>>>,
+    /// What a table that was carried over from an older state says beyond its `parts`.
+    pub layers: Option<Layers>,
+    dictionaries: Arc<Dictionaries>,
 }
 
-impl Fact {
-    pub(crate) fn new(
-        table: String,
-        directory: PathBuf,
-        columns: Vec<FactColumn>,
-        parts: Vec<PathBuf>,
-        rows: u64,
-    ) -> Self {
-        Self { table, directory, columns, parts, rows, dictionaries: Mutex::default() }
-    }
+/// Rows of the older state that do not count any more, and rows that count instead.
+///
+/// Every measure is a sum or a count by cell, so what holds for the table is what holds for its
+/// parts, less what holds for `removed`, plus what holds for `added`.
+#[derive(Debug)]
+pub struct Layers {
+    pub removed: Box<Fact>,
+    pub added: Box<Fact>,
+}
 
+/// The labels of a table and its layers, read when they are first asked for.
+#[derive(Debug)]
+struct Dictionaries {
+    /// Where dictionaries may lie, those of a newer state first.
+    places: Vec<PathBuf>,
+    loaded: Mutex<BTreeMap<String, Arc<Vec<Box<str>>>>>,
+}
+
+/// Name of a row across the states of a table: a hash of its source and identifier.
+///
+/// No KPI can refer to it; it serves to find rows that were replaced.
+pub(crate) const ROW_KEY: &str = "row_key";
+
+impl Fact {
     pub fn column(&self, name: &str) -> Option<&FactColumn> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The most rows that a pass over the table can come upon.
+    pub(crate) fn scanned_rows(&self) -> u64 {
+        let layers = self.layers.iter().flat_map(|layers| [layers.removed.rows, layers.added.rows]);
+        self.rows + layers.sum::<u64>()
     }
 
     /// The labels of a dictionary; code `n` is the label at `n - 1`.
@@ -86,11 +108,11 @@ impl Fact {
     /// # Errors
     /// When the file cannot be read.
     pub fn labels(&self, domain: &str) -> Result<Arc<Vec<Box<str>>>, QueryError> {
-        let mut loaded = self.dictionaries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut loaded = self.dictionaries.loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(labels) = loaded.get(domain) {
             return Ok(Arc::clone(labels));
         }
-        let labels = Arc::new(store::read_dictionary(&self.directory, domain)?);
+        let labels = Arc::new(store::read_dictionary(&store::dictionary(&self.dictionaries.places, domain)?)?);
         loaded.insert(domain.to_owned(), Arc::clone(&labels));
         Ok(labels)
     }

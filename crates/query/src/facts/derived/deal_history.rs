@@ -364,7 +364,7 @@ fn build(lake: &Lake, name: &'static str, salt: &str, shape: Shape<'_>) -> Resul
     }
     let interners = Interners::default();
     let dimensions = Dimensions::read(lake, &interners, &DIMENSIONS)?;
-    let encoder = Encoder::new(&table::DEALS, &interners, &dimensions);
+    let encoder = Encoder::new(&table::DEALS, &interners, &dimensions)?;
     let history = History::read(lake, &interners)?;
     let writer = FactWriter::create(lake, name, &depends_on, salt)?;
     let encode = |batch: &RecordBatch| -> Result<Vec<Encoded>, QueryError> {
@@ -387,7 +387,7 @@ fn build(lake: &Lake, name: &'static str, salt: &str, shape: Shape<'_>) -> Resul
         })
         .collect::<Result<_, QueryError>>()?;
     parts.extend(written);
-    writer.publish(parts, &|domain| interners.labels(domain))
+    writer.publish(parts, &interners)
 }
 
 fn present_rows<'h>(

@@ -42,7 +42,7 @@ pub(crate) fn mrr_changes(lake: &Lake) -> Result<Fact, QueryError> {
     let interners = Interners::default();
     let dimensions = Dimensions::read(lake, &interners, &DIMENSIONS)?;
     let known = interners.keys(ACCOUNTS).len();
-    let encoder = Encoder::new(&table::ACCOUNTS, &interners, &dimensions);
+    let encoder = Encoder::new(&table::ACCOUNTS, &interners, &dimensions)?;
     let deltas = read_deltas(lake, &interners)?;
     let movements = interners.domain("movement");
     let writer = FactWriter::create(lake, name, &depends_on, "")?;
@@ -75,7 +75,7 @@ pub(crate) fn mrr_changes(lake: &Lake) -> Result<Fact, QueryError> {
     part.write(encode(&RecordBatch::new_empty(arrow_schema(&table::ACCOUNTS)))?)?;
     read_columns(lake, ACCOUNTS, &encoder.projection(), &mut |batch| part.write(encode(batch)?))?;
     part.write(encode(&undescribed_accounts(&interners, known)?)?)?;
-    writer.publish(vec![part.close()?], &|domain| interners.labels(domain))
+    writer.publish(vec![part.close()?], &interners)
 }
 
 fn read_deltas(lake: &Lake, interners: &Interners) -> Result<Deltas, QueryError> {

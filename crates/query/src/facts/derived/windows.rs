@@ -133,7 +133,7 @@ fn build(lake: &Lake, name: &'static str, tables: &[&'static str], collect: Coll
     let interners = Interners::default();
     let dimensions = Dimensions::read(lake, &interners, &DIMENSIONS)?;
     let known = interners.keys(ACCOUNTS).len();
-    let encoder = Encoder::new(&table::ACCOUNTS, &interners, &dimensions);
+    let encoder = Encoder::new(&table::ACCOUNTS, &interners, &dimensions)?;
     let windows: Windows = collect(&interners)?.into_iter().map(|(account, spans)| (account, merged(spans))).collect();
     let writer = FactWriter::create(lake, name, &depends_on, "")?;
     let encode = |batch: &RecordBatch| -> Result<Vec<Encoded>, QueryError> {
@@ -160,7 +160,7 @@ fn build(lake: &Lake, name: &'static str, tables: &[&'static str], collect: Coll
     part.write(encode(&RecordBatch::new_empty(arrow_schema(&table::ACCOUNTS)))?)?;
     read_columns(lake, ACCOUNTS, &encoder.projection(), &mut |batch| part.write(encode(batch)?))?;
     part.write(encode(&undescribed_accounts(&interners, known)?)?)?;
-    writer.publish(vec![part.close()?], &|domain| interners.labels(domain))
+    writer.publish(vec![part.close()?], &interners)
 }
 
 #[cfg(test)]
