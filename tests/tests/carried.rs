@@ -12,8 +12,8 @@ use dealframe_lake::{BatchRecord, Lake, UpsertOptions};
 use dealframe_model::calendar::Grain;
 use dealframe_model::date;
 use dealframe_model::table::{TABLES, Table};
-use dealframe_query::Engine;
 use dealframe_query::request::{Request, Settings};
+use dealframe_query::{Engine, Verified};
 
 use crate::sql_engines::{Dice, Row, SEGMENTS, batch_of, lines, request, row};
 
@@ -148,6 +148,9 @@ fn compared(
             assert_eq!(found, expected, "{name} of night {number}");
         }
         assert!(carried(&fresh).is_empty());
+        let kept = Engine::open(&lake, Settings::default()).unwrap().verify_rollups().unwrap();
+        assert!(kept.iter().any(|table| table.table == "deals"));
+        assert!(kept.iter().all(Verified::is_equal), "{kept:?}");
         seen.push(carried(&lake));
     }
     seen
@@ -257,6 +260,24 @@ fn two_nights_without_a_question_between_them_are_one_step() {
     copy(&lake, &fresh);
     assert_eq!(answers_of_deals(&lake), answers_of_deals(&fresh));
     assert!(carried(&lake).contains_key("deals"));
+}
+
+#[test]
+fn a_layer_that_is_not_what_it_should_be_is_found_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = folder.path().join("lake");
+    let mut dice = Dice(144);
+    let mut deals = DEALS;
+    first_night(&mut dice).load(&lake, "first");
+    drop(answers_of_deals(&lake));
+    Night { rows: vec![some("deals", 3, 1, &mut deals, &mut dice)], full: false }.load(&lake, "second");
+    drop(answers_of_deals(&lake));
+    let (layered, _) = carried(&lake)["deals"][0].clone();
+    fs::copy(layered.join("added.parquet"), layered.join("removed.parquet")).unwrap();
+    let kept = Engine::open(&lake, Settings::default()).unwrap().verify_rollups().unwrap();
+    let deals = kept.iter().find(|table| table.table == "deals").unwrap();
+    assert!(!deals.is_equal());
+    assert!(deals.differing.iter().any(|column| column == "amount"), "{deals:?}");
 }
 
 #[test]

@@ -298,6 +298,9 @@ pub(crate) struct CheckArguments {
     /// Exit with 1 when anything is found
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Also make what is kept from night to night anew from all rows, and compare
+    #[arg(long)]
+    pub(crate) rollups: bool,
     #[command(flatten)]
     pub(crate) output: OutputArguments,
 }

@@ -68,6 +68,8 @@ pub struct Lake {
     history: Arc<Vec<BatchRecord>>,
     /// Number of records of the history that belong to the pinned state.
     pinned: usize,
+    /// Where derived data is kept, if not in the lake.
+    derived: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Lake {
@@ -117,7 +119,7 @@ impl Lake {
         let engine = LogEngine::new()?;
         let history = Arc::new(read_history(&root, &engine)?);
         let pinned = choose(&history, at)?;
-        let lake = Self { root, engine, history, pinned };
+        let lake = Self { root, engine, history, pinned, derived: None };
         let oldest = marker.oldest_sequence;
         if lake.sequence() < oldest {
             return Err(LakeError::StateCleaned { sequence: lake.sequence(), oldest });
@@ -217,6 +219,17 @@ impl Lake {
         self.root.join(crate::vacuum::DERIVED).join(self.sequence().to_string())
     }
 
+    /// The same state, with what others derive from it kept in another folder.
+    #[must_use]
+    pub fn deriving_into(&self, folder: &Path) -> Self {
+        Self { derived: Some(folder.to_owned()), ..self.clone() }
+    }
+
+    /// The folder that was named for derived data, if any.
+    pub fn derives_into(&self) -> Option<&Path> {
+        self.derived.as_deref()
+    }
+
     /// The record of the pinned state.
     pub(crate) fn record(&self) -> Option<&BatchRecord> {
         self.pinned.checked_sub(1).and_then(|last| self.history.get(last))
@@ -226,7 +239,7 @@ impl Lake {
     pub(crate) fn newest(root: &Path, engine: &LogEngine) -> Result<Self, LakeError> {
         let history = Arc::new(read_history(root, engine)?);
         let pinned = history.len();
-        Ok(Self { root: root.to_path_buf(), engine: engine.clone(), history, pinned })
+        Ok(Self { root: root.to_path_buf(), engine: engine.clone(), history, pinned, derived: None })
     }
 
     pub(crate) fn engine(&self) -> &LogEngine {

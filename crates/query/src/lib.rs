@@ -33,3 +33,4 @@ pub mod variants;
 pub use catalogue::Catalogue;
 pub use engine::Engine;
 pub use error::QueryError;
+pub use facts::verify::Verified;

@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::error::{QueryError, nearest};
 use crate::facts::FactKind;
 use crate::facts::derived::DERIVED;
+use crate::facts::verify::Verified;
 
 /// A segment and where its values come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -265,6 +266,14 @@ impl Engine {
             findings.extend(self.mixed_currencies()?);
         }
         Ok(findings)
+    }
+
+    /// Holds the fact tables at rest against ones made anew from all rows of the lake.
+    ///
+    /// # Errors
+    /// When the lake cannot be read, or there is no room to make them.
+    pub fn verify_rollups(&self) -> Result<Vec<Verified>, QueryError> {
+        crate::facts::verify::all(&self.facts)
     }
 
     fn orphans(

@@ -10,7 +10,8 @@ use crate::arguments::CheckArguments;
 use crate::{failure, output, printer};
 
 pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
-    let findings = Engine::open(&arguments.lake.lake, Settings::default())?.check()?;
+    let engine = Engine::open(&arguments.lake.lake, Settings::default())?;
+    let findings = engine.check()?;
     let mut listing = Listing::new(&[
         ("check", ColumnKind::Text),
         ("table", ColumnKind::Text),
@@ -28,7 +29,30 @@ pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
             finding.example,
         ]);
     }
+    let mut damaged = Vec::new();
+    if arguments.rollups {
+        for table in engine.verify_rollups()? {
+            let message = match (table.is_equal(), table.layered) {
+                (true, 0) => "kept as made anew from all rows".to_owned(),
+                (true, rows) => format!("carried over with {rows} rows in layers; the same as made anew from all rows"),
+                (false, _) => {
+                    damaged.push(table.table.clone());
+                    let (rows, anew) = (table.rows, table.rows_anew);
+                    format!("DIFFERS from what is made anew: {rows} rows, {anew} anew; {}", table.differing.join(", "))
+                }
+            };
+            let rows = table.rows.to_string();
+            listing.rows.push(vec![Some("rollups".to_owned()), Some(table.table), Some(rows), Some(message), None]);
+        }
+    }
     output::listing(&listing, &arguments.output)?;
     printer::talk(&format!("{found} findings"));
+    if !damaged.is_empty() {
+        printer::talk(&format!("error: what is kept of {} is not what the lake says", damaged.join(", ")));
+        printer::talk(
+            "hint: remove the folder _facts of the lake, it is made anew; and please report this: it is our fault",
+        );
+        return Ok(ExitCode::from(failure::OURS));
+    }
     Ok(if arguments.strict && found > 0 { ExitCode::from(failure::USER) } else { ExitCode::SUCCESS })
 }

@@ -9,7 +9,7 @@
 //! `build` makes canonical fact tables, `carry` makes them out of those of an older state where few
 //! rows changed, `derived` makes those that no export contains (stays in a stage, customer
 //! activity, movements of recurring revenue), `dimension` resolves segments, `dictionary` assigns
-//! the codes, `store` keeps the files.
+//! the codes, `store` keeps the files, `verify` holds what is at rest against the lake.
 
 pub(crate) mod anchor;
 pub(crate) mod build;
@@ -19,6 +19,7 @@ pub(crate) mod dictionary;
 pub(crate) mod dimension;
 pub(crate) mod encode;
 pub(crate) mod store;
+pub(crate) mod verify;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

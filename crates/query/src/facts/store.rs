@@ -78,10 +78,26 @@ fn directory_name(table: &str, lake: &Lake, depends_on: &[&str], salt: &str) -> 
     format!("{table}-{:032x}", xxh3_128(text.as_bytes()))
 }
 
-/// Where fact tables of a lake may lie: in the lake, or for a read-only one in the temporary files.
-fn homes(lake: &Lake) -> [PathBuf; 2] {
+/// Where fact tables of a lake may lie: in the lake, or for a read-only one in the temporary files; or where it says.
+fn homes(lake: &Lake) -> Vec<PathBuf> {
+    if let Some(folder) = lake.derives_into() {
+        return vec![folder.to_owned()];
+    }
     let shadow = format!("dealframe-facts-{:032x}", xxh3_128(lake.root().display().to_string().as_bytes()));
-    [lake.root().join(DIRECTORY), std::env::temp_dir().join(shadow)]
+    vec![lake.root().join(DIRECTORY), std::env::temp_dir().join(shadow)]
+}
+
+/// An empty folder beside the fact tables, removed when it is dropped.
+pub(crate) fn scratch(lake: &Lake) -> Result<tempfile::TempDir, QueryError> {
+    let mut last = None;
+    for home in homes(lake) {
+        let made = fs::create_dir_all(&home).and_then(|()| tempfile::Builder::new().prefix(".anew-").tempdir_in(&home));
+        match made {
+            Ok(folder) => return Ok(folder),
+            Err(source) => last = Some(QueryError::Io { path: home, source }),
+        }
+    }
+    Err(last.unwrap_or_else(|| QueryError::engine("facts", "no place to write")))
 }
 
 /// A short text that was noted for exactly this state of the lake.
@@ -140,6 +156,11 @@ pub(crate) fn older(lake: &Lake, table: &str, salt: &str) -> Vec<Stored> {
         .collect();
     found.sort_by(|(left, _), (right, _)| right.cmp(left));
     found.into_iter().map(|(_, stored)| stored).collect()
+}
+
+/// Whether there is anything at rest of a table.
+pub(crate) fn has(lake: &Lake, table: &str) -> bool {
+    homes(lake).iter().any(|home| !of_table(home, table).is_empty())
 }
 
 /// Files of the two layers of a table that was carried over.
