@@ -1,16 +1,15 @@
 """Runs the statements of a file of cases in Spark and compares the lines with the answers beside them (see answers.py).
 
-One local session for all statements. They are small and many, so what Spark does for large ones is off:
-partitions, adaptive plans, broadcasts, generated code for whole stages. The rules of the language are Spark's defaults.
+The statements are small and many, so what Spark does for large ones is off: partitions, adaptive plans, broadcasts,
+generated code for whole stages. The rules of the language are Spark's defaults. A session that has planned some hundred
+statements of this size runs out of memory, so every few dozen of them get a process of their own.
 """
 
 import concurrent.futures
+import json
 import os
+import subprocess
 import sys
-
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
 
 import answers
 
@@ -33,29 +32,54 @@ SETTINGS = {
     "spark.sql.autoBroadcastJoinThreshold": "-1",
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "1000000",
 }
+# Statements to a process.
+PART = 40
 
 
-def session():
+def compared(cases):
+    """Every case with its differences."""
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
     builder = SparkSession.builder.master(f"local[{os.cpu_count()}]").appName("dealframe")
+    builder = builder.config("spark.sql.warehouse.dir", os.path.join(os.path.dirname(sys.argv[1]), "warehouse"))
     for name, value in SETTINGS.items():
         builder = builder.config(name, value)
-    return builder.getOrCreate()
+    spark = builder.getOrCreate()
+
+    def one(case):
+        try:
+            frame = spark.sql(case["sql"])
+            return answers.differences(case, frame.columns, [tuple(row) for row in frame.collect()])
+        except (PySparkException, Py4JJavaError) as error:
+            return [f"Spark refuses: {str(error)[:900]}"]
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(one, cases)
+    spark.stop()
+
+
+def in_parts(path):
+    cases = answers.cases(path)
+    for start in range(0, len(cases), PART):
+        part = cases[start:start + PART]
+        told = subprocess.run([sys.executable, __file__, path, str(start)], stdout=subprocess.PIPE, text=True)
+        lines = told.stdout.splitlines()
+        if told.returncode != 0 or len(lines) != len(part):
+            lines += [json.dumps(["Spark broke down"])] * (len(part) - len(lines))
+        print(f"{start + len(part)} of {len(cases)} statements", file=sys.stderr, flush=True)
+        yield from zip(part, map(json.loads, lines))
 
 
 def main():
-    spark = session()
-
-    def compared(case):
-        try:
-            frame = spark.sql(case["sql"])
-            return case, answers.differences(case, frame.columns, [tuple(row) for row in frame.collect()])
-        except (PySparkException, Py4JJavaError) as error:
-            return case, [f"Spark refuses: {str(error)[:900]}"]
-
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        equal = answers.report("spark", pool.map(compared, answers.cases(sys.argv[1])))
-    spark.stop()
-    return 0 if equal else 1
+    path = sys.argv[1]
+    if len(sys.argv) > 2:
+        start = int(sys.argv[2])
+        for found in compared(answers.cases(path)[start:start + PART]):
+            print(json.dumps(found), flush=True)
+        return 0
+    return 0 if answers.report("spark", in_parts(path)) else 1
 
 
 if __name__ == "__main__":

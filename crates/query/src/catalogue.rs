@@ -7,12 +7,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{OnceLock, PoisonError, RwLock};
 
+use dealframe_model::expression::Expression;
 use dealframe_model::kpi::{Compute, Definition};
+use hashbrown::HashMap;
 
 use crate::definition::{self, Fault, Placed, check};
 use crate::error::{QueryError, nearest};
+use crate::parse;
 
 mod embedded {
     include!(concat!(env!("OUT_DIR"), "/definitions.rs"));
@@ -28,6 +31,8 @@ struct Entry {
 pub struct Catalogue {
     entries: BTreeMap<String, Entry>,
     order: Vec<String>,
+    /// Expressions that were read before: every segment set and grain asks for the same ones.
+    read: RwLock<HashMap<String, Expression>>,
 }
 
 fn at(file: &str, placed: Placed) -> QueryError {
@@ -36,12 +41,25 @@ fn at(file: &str, placed: Placed) -> QueryError {
 }
 
 impl Catalogue {
+    /// An expression of a definition, read once.
+    ///
+    /// # Errors
+    /// As [`parse::expression`].
+    pub(crate) fn expression(&self, text: &str) -> Result<Expression, QueryError> {
+        if let Some(known) = self.read.read().unwrap_or_else(PoisonError::into_inner).get(text) {
+            return Ok(known.clone());
+        }
+        let expression = parse::expression(text)?;
+        self.read.write().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned(), expression.clone());
+        Ok(expression)
+    }
+
     /// The definitions in the binary, and those in the files `*.yaml` of a directory of the user's.
     ///
     /// # Errors
     /// When the directory cannot be read, a file is no valid definition, or an id is taken.
     pub fn load(user: Option<&Path>) -> Result<Self, QueryError> {
-        let mut catalogue = Self { entries: BTreeMap::new(), order: Vec::new() };
+        let mut catalogue = Self { entries: BTreeMap::new(), order: Vec::new(), read: RwLock::default() };
         for (id, file, text) in embedded::FILES {
             catalogue.insert(id, file, (*text).to_owned())?;
         }

@@ -245,39 +245,45 @@ impl Engine {
     }
 
     fn plan(&self, prepared: &[Prepared<'_>]) -> Result<Plan, QueryError> {
+        let collected = prepared.par_iter().map(|one| self.asks(one)).collect::<Result<Vec<_>, _>>()?;
         let mut asks: Vec<Ask> = Vec::new();
-        let mut known: HashSet<Ask> = HashSet::new();
-        let mut notes = Vec::new();
-        for one in prepared {
-            let (mut space, mut rates) = (Space::default(), Rates::default());
-            for id in &one.request.kpis {
-                for grain in &one.grains {
-                    let mut found = Vec::new();
-                    let (shown, asked) = self.question(one, id, *grain)?;
-                    let mut questions = vec![asked];
-                    if one.request.top.is_some() {
-                        questions.push(Question { grain: Grain::All, ..shown.clone() });
-                    }
-                    if let (Some(base), Grain::All) = (one.request.compare, *grain) {
-                        questions.extend(self.shifted(&shown, base));
-                    }
-                    for question in questions {
-                        let source = Source::Collect(&mut found);
-                        let mut walk = self.walk(source, &mut space, &mut rates, &mut notes);
-                        walk.kpi(id, &question)?;
-                        if one.request.interval {
-                            walk.interval(id, &question)?;
-                        }
-                    }
-                    for ask in found {
-                        if known.insert(ask.clone()) {
-                            asks.push(ask);
-                        }
+        let mut known: HashSet<&Ask> = HashSet::new();
+        let mut is_new = Vec::new();
+        for found in &collected {
+            is_new.push(found.iter().map(|ask| known.insert(ask)).collect::<Vec<bool>>());
+        }
+        drop(known);
+        for (found, is_new) in collected.into_iter().zip(is_new) {
+            asks.extend(found.into_iter().zip(is_new).filter(|(_, is_new)| *is_new).map(|(ask, _)| ask));
+        }
+        Plan::new(&asks, &self.facts)
+    }
+
+    /// Everything that one request asks for, in order; the same may come several times.
+    fn asks(&self, one: &Prepared<'_>) -> Result<Vec<Ask>, QueryError> {
+        let (mut found, mut notes) = (Vec::new(), Vec::new());
+        let (mut space, mut rates) = (Space::default(), Rates::default());
+        for id in &one.request.kpis {
+            for grain in &one.grains {
+                let (shown, asked) = self.question(one, id, *grain)?;
+                let mut questions = vec![asked];
+                if one.request.top.is_some() {
+                    questions.push(Question { grain: Grain::All, ..shown.clone() });
+                }
+                if let (Some(base), Grain::All) = (one.request.compare, *grain) {
+                    questions.extend(self.shifted(&shown, base));
+                }
+                for question in questions {
+                    let source = Source::Collect(&mut found);
+                    let mut walk = self.walk(source, &mut space, &mut rates, &mut notes);
+                    walk.kpi(id, &question)?;
+                    if one.request.interval {
+                        walk.interval(id, &question)?;
                     }
                 }
             }
         }
-        Plan::new(&asks, &self.facts)
+        Ok(found)
     }
 
     pub(crate) fn walk<'w>(

@@ -159,11 +159,11 @@ impl Walk<'_> {
             dimensions.push("currency".to_owned());
         }
         let (apart, apart_expression, of) = match (leaf.aggregate, leaf.of) {
-            (Aggregate::Count, of) => (Apart::No, None, of.map(parse::expression).transpose()?),
-            (Aggregate::Sum, Some(of)) => (Apart::No, None, Some(parse::expression(of)?)),
+            (Aggregate::Count, of) => (Apart::No, None, of.map(|of| self.catalogue.expression(of)).transpose()?),
+            (Aggregate::Sum, Some(of)) => (Apart::No, None, Some(self.catalogue.expression(of)?)),
             (Aggregate::CountDistinct, Some(of)) => (Apart::Code(of.to_owned()), None, None),
             (Aggregate::Median | Aggregate::P90 | Aggregate::SumOfSquares, Some(of)) => {
-                let expression = parse::expression(of)?;
+                let expression = self.catalogue.expression(of)?;
                 (Apart::Number(of.to_owned()), Some(expression.clone()), Some(expression))
             }
             (aggregate, None) => {
@@ -185,7 +185,7 @@ impl Walk<'_> {
             });
         }
         let text = [leaf.of, leaf.filter].into_iter().flatten().collect::<Vec<_>>().join(" where ");
-        let filter = leaf.filter.map(parse::expression).transpose()?;
+        let filter = leaf.filter.map(|filter| self.catalogue.expression(filter)).transpose()?;
         // Counting non-null values of a plain count of rows is the count itself.
         let ask = Ask {
             table: leaf.table.to_owned(),
