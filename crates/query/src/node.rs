@@ -5,6 +5,8 @@
 //! Here is what a node computes and the general way to run it, for any number of groups; `pass`
 //! runs nodes of few groups together. The result is a `cube`.
 
+use std::path::PathBuf;
+
 use dealframe_model::calendar::{Calendar, Grain, TimeUnit};
 use dealframe_model::expression::Expression;
 use polars::prelude::*;
@@ -144,7 +146,7 @@ impl NodeSpec {
     /// Builds the pipeline over a fact table.
     fn pipeline(&self, fact: &Fact, rewind_to: Option<i32>, calendar: &Calendar) -> Result<Pipeline, QueryError> {
         let split = self.split(fact, rewind_to.is_some())?;
-        let frame = scan(fact)?;
+        let frame = scan(&fact.parts, &fact.table)?;
         let frame = match self.predicate(fact, rewind_to)? {
             Some(predicate) => frame.filter(predicate),
             None => frame,
@@ -366,10 +368,9 @@ impl NodeSpec {
     }
 }
 
-/// Reads all parts of a fact table.
-pub(crate) fn scan(fact: &Fact) -> Result<LazyFrame, QueryError> {
-    let paths: Vec<PlRefPath> = fact
-        .parts
+/// Reads all parts of the fact table `place`.
+pub(crate) fn scan(parts: &[PathBuf], place: &str) -> Result<LazyFrame, QueryError> {
+    let paths: Vec<PlRefPath> = parts
         .iter()
         .map(|path| {
             path.to_str().map(PlRefPath::new).ok_or_else(|| QueryError::File {
@@ -380,7 +381,7 @@ pub(crate) fn scan(fact: &Fact) -> Result<LazyFrame, QueryError> {
         .collect::<Result<_, _>>()?;
     let arguments = ScanArgsParquet { glob: false, cache: false, ..ScanArgsParquet::default() };
     LazyFrame::scan_parquet_files(paths.into_iter().collect(), arguments)
-        .map_err(|error| QueryError::engine(&format!("scan of {}", fact.table), error))
+        .map_err(|error| QueryError::engine(&format!("scan of {place}"), error))
 }
 
 /// Runs a pipeline; with `explain` its optimised plan comes along.

@@ -139,7 +139,7 @@ pub(crate) fn run(
     }
     let sums = selection.sums.iter().map(|(_, column, _)| column.clone()).collect();
     let keys = members.iter().map(|member| member.keys.clone()).collect();
-    let frame = scan(fact)?;
+    let frame = scan(&fact.parts, &fact.table)?;
     let frame = match predicate {
         Some(predicate) => frame.filter(predicate),
         None => frame,

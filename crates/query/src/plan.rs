@@ -40,11 +40,14 @@ pub(crate) struct Ask {
 /// What asks must share to be answered by one pass.
 type Group = (String, Option<String>, Apart, Option<Expression>, Option<i32>, Option<i32>);
 
+/// A fact table, once it was asked for.
+type Slot = Arc<Mutex<Option<Arc<Fact>>>>;
+
 /// The fact tables of one state of the lake, made when they are first needed.
 pub(crate) struct Facts {
     pub lake: Lake,
     pub anchor: Option<i32>,
-    open: Mutex<BTreeMap<String, Arc<Fact>>>,
+    open: Mutex<BTreeMap<String, Slot>>,
 }
 
 impl Facts {
@@ -52,20 +55,36 @@ impl Facts {
         Self { lake, anchor, open: Mutex::default() }
     }
 
-    /// The fact table of a canonical or derived table.
+    /// The fact table of a canonical or derived table. Whoever asks while it is being made waits.
     pub(crate) fn table(&self, name: &str) -> Result<Arc<Fact>, QueryError> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(fact) = open.get(name) {
+        let slot = {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(open.entry(name.to_owned()).or_default())
+        };
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(fact) = &*slot {
             return Ok(Arc::clone(fact));
         }
-        let fact = match table::table(name) {
-            Some(table) => build::canonical(&self.lake, table)?,
-            None => derived::table(&self.lake, name, self.anchor)?,
-        };
-        let fact = Arc::new(fact);
-        open.insert(name.to_owned(), Arc::clone(&fact));
+        let fact = Arc::new(apart(|| match table::table(name) {
+            Some(table) => build::canonical(&self.lake, table),
+            None => derived::table(&self.lake, name, self.anchor),
+        })??);
+        *slot = Some(Arc::clone(&fact));
         Ok(fact)
     }
+}
+
+/// Does parallel work on threads of its own while this one waits.
+///
+/// On shared threads, one that waits for its part of the work takes up other work meanwhile; if that
+/// asks for the same fact table, it waits for what it holds itself.
+fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, QueryError> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(rayon::current_num_threads())
+        .build()
+        .map_err(|error| QueryError::engine("threads", error))?;
+    let done = std::thread::scope(|scope| scope.spawn(|| pool.install(work)).join());
+    Ok(done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
 }
 
 /// Groups that a cube may have for every row of its table: beyond that, sharing a pass costs more than it saves.

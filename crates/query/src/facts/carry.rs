@@ -9,6 +9,7 @@
 //!
 //! `node` and `pass` put the parts and the layers together, `store` keeps the files.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,14 +20,16 @@ use arrow::error::ArrowError;
 use dealframe_lake::{Lake, WAS_LIVE};
 use dealframe_model::table::Table;
 use hashbrown::{HashMap, HashSet};
+use polars::prelude::{DataFrame, DataType, NamedFrom, PolarsResult, Series, col, lit};
 use rayon::prelude::*;
 
 use super::build::{ACCOUNTS, first_won_columns, is_won, lead_created};
 use super::dictionary::{AsHashed, Interners, row_key, short_key, strings};
-use super::encode::{self, Encoded, Encoder, Test, column, live_rows, read_file, read_rows};
+use super::encode::{self, Encoded, Encoder, Test, Wanted, column, live_rows, read_file};
 use super::store::{self, ADDED, FactWriter, PartSummary, REMOVED, Stored};
 use super::{Fact, FactKind, ROW_KEY};
 use crate::error::QueryError;
+use crate::node::{collect, scan};
 
 /// Part of the rows that the layers may have; beyond it, reading everything pays again.
 const MOST_CHANGED: u64 = 5;
@@ -73,7 +76,61 @@ struct Older<'a> {
     parts: Vec<PathBuf>,
     removed: RecordBatch,
     added: RecordBatch,
-    gone: Arc<Keys>,
+    gone: Keys,
+}
+
+/// What is known of the rows of a table after one look at all of them.
+struct Survey {
+    parts: Vec<Rows>,
+    added: Rows,
+}
+
+/// The rows of one part.
+#[derive(Default)]
+struct Rows {
+    /// Code of the account, of deals only.
+    accounts: Vec<u32>,
+    marks: Vec<u8>,
+}
+
+/// The row was replaced on an earlier night.
+const GONE: u8 = 1;
+/// The row changed.
+const TOUCHED: u8 = 2;
+const WON: u8 = 4;
+/// The first won deal of its account.
+const FIRST: u8 = 8;
+
+/// A condition on the account and the marks of a row.
+type RowTest<'t> = &'t (dyn Fn(u32, u8) -> bool + Sync);
+
+impl Rows {
+    fn is(&self, row: usize, wanted: RowTest<'_>) -> bool {
+        self.marks[row] & GONE == 0 && wanted(self.accounts.get(row).copied().unwrap_or(0), self.marks[row])
+    }
+
+    /// The wanted rows of the batch that was looked at.
+    fn filtered(&self, batch: &RecordBatch, wanted: RowTest<'_>) -> Result<RecordBatch, QueryError> {
+        filtered(batch, (0..self.marks.len()).map(|row| self.is(row, wanted)).collect())
+    }
+
+    /// Where the wanted rows lie.
+    fn ranges(&self, wanted: RowTest<'_>) -> Vec<Range<usize>> {
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for row in (0..self.marks.len()).filter(|row| self.is(*row, wanted)) {
+            match ranges.last_mut() {
+                Some(last) if last.end == row => last.end += 1,
+                _ => ranges.push(row..row + 1),
+            }
+        }
+        ranges
+    }
+}
+
+impl Survey {
+    fn all(&self) -> impl Iterator<Item = &Rows> {
+        self.parts.iter().chain([&self.added])
+    }
 }
 
 /// Rows that were found, by where they lie.
@@ -104,43 +161,45 @@ fn carry(
     let base = before.base();
     let encoder = Encoder::with(table, &older.interners, &|name, _, _, _| store::read_lookup(&base, name))?;
     let Some(changed) = older.changed(table, &encoder, changes)? else { return Ok(None) };
-    let touched: Arc<Keys> = Arc::new(changed.keys.iter().copied().collect());
-    let test: RowTest = {
-        let touched = Arc::clone(&touched);
-        Arc::new(move |_, keys| Ok(keys.iter().map(|key| touched.contains(key)).collect()))
-    };
+    let touched: Keys = changed.keys.iter().copied().collect();
     // Encoding needs the keys of all accounts, which takes as long to read as the rows take to find.
-    let (old, encoded) = rayon::join(
-        || older.rows(&[], test, None),
+    let of_deals = table.name == "deals";
+    let (survey, encoded) = rayon::join(
+        || older.survey(&touched, of_deals),
         || {
             let live = live_rows(&changed.rows)?;
             encoder.encode(&live).map(|encoded| (live, encoded))
         },
     );
-    let (old, (live, mut new)) = (old?, encoded?);
-    if older.interners.failed() || !changed.is_confirmed(&old)? {
+    let (survey, (live, mut new)) = (survey?, encoded?);
+    if older.interners.failed() {
         return Ok(None);
     }
     new.push(encode::row_keys(&live, table, &older.interners.domain("source_system"))?);
-    let mut removed = vec![older.removed.clone(), old.base.clone()];
-    let mut replaced = Arc::clone(&touched);
-    let mut patched = Vec::new();
-    if table.name == "deals" {
-        let first = FirstWon::find(lake, &older, &live, &new, &old, &touched)?;
-        new.extend(first.columns(
-            &column_of(&new, "account_id")?,
-            &is_won(&live, &older.interners)?,
-            &column_of(&new, ROW_KEY)?,
-        ));
-        new.extend(lead_dates(lake, &older, &live, &column_of(&new, ROW_KEY)?, &old)?);
-        let others = first.others(&older, &touched)?;
-        patched = vec![first.patched(&others.base)?, first.patched(&others.added)?];
-        replaced = Arc::new(touched.iter().copied().chain(keys(&others.added)?.iter().copied()).collect());
-        removed.push(others.base);
+    let first = if of_deals { Some(FirstWon::find(lake, &older, &live, &new, &survey, &touched)?) } else { None };
+    let has_changed = |account: u32| first.as_ref().is_some_and(|first| first.has_changed(account));
+    let is_replaced = |account: u32, marks: u8| marks & TOUCHED > 0 || has_changed(account);
+    let mut replaced = touched.clone();
+    if first.is_some() {
+        let others = older.take(&survey, &|account, marks| marks & TOUCHED == 0 && has_changed(account), &[ROW_KEY])?;
+        replaced.extend(keys_of(&others.base)?);
     }
-    let kept = filtered(&older.added, &|_, keys| Ok(keys.iter().map(|key| !replaced.contains(key)).collect()))?;
-    let mut added = vec![kept, older.batch(&new)?];
-    added.extend(patched);
+    let found = Found { base: older.whole(&replaced)?, added: survey.added.filtered(&older.added, &is_replaced)? };
+    if !changed.is_confirmed(&found)? {
+        return Ok(None);
+    }
+    let mut added = vec![survey.added.filtered(&older.added, &|account, marks| !is_replaced(account, marks))?];
+    if let Some(first) = &first {
+        let keys = column_of(&new, ROW_KEY)?;
+        new.extend(first.columns(&column_of(&new, "account_id")?, &is_won(&live, &older.interners)?, &keys));
+        new.extend(lead_dates(lake, &older, &live, &keys, &found)?);
+        for batch in [&found.base, &found.added] {
+            let is_other = keys_of(batch)?.iter().map(|key| !touched.contains(key)).collect();
+            added.push(first.patched(&filtered(batch, is_other)?)?);
+        }
+    }
+    added.push(older.batch(&new)?);
+    let removed = vec![older.removed.clone(), found.base];
     let removed = concatenated(&older.schema, &removed)?;
     let added = concatenated(&older.schema, &added)?;
     let rows = before.manifest.rows;
@@ -159,48 +218,67 @@ impl<'a> Older<'a> {
         let layer = |file: &str| -> Result<RecordBatch, QueryError> {
             let mut batches = Vec::new();
             if let Some(path) = before.layer(file) {
-                batches = read_rows(&path, None)?;
+                batches = encode::read_rows(&path, Wanted::All, None)?;
             }
             concatenated(&schema, &batches)
         };
         let (removed, added) = (layer(REMOVED)?, layer(ADDED)?);
-        let gone = Arc::new(keys(&removed)?.iter().copied().collect());
+        let gone = keys_of(&removed)?.iter().copied().collect();
         Ok(Some(Self { before, interners: Interners::of(before.places()), schema, parts, removed, added, gone }))
     }
 
-    /// The rows that count and satisfy a condition on their key and some `tested` columns.
-    fn rows(&self, tested: &[&str], test: RowTest, columns: Option<&[&str]>) -> Result<Found, QueryError> {
-        let mut read = tested.to_vec();
-        read.push(ROW_KEY);
-        let schema = match columns {
-            Some(names) => Arc::new(project(&self.schema, names)?),
-            None => Arc::clone(&self.schema),
+    /// Goes over all rows once: which of them do not count any more, changed, and for deals what else matters.
+    fn survey(&self, touched: &Keys, of_deals: bool) -> Result<Survey, QueryError> {
+        let columns: &[&str] = if of_deals { &[ROW_KEY, "account_id", "status", "is_first_won"] } else { &[ROW_KEY] };
+        let won = if of_deals { self.interners.domain("status").intern("won") } else { 0 };
+        let none = Keys::default();
+        let mark = |batch: &RecordBatch, gone: &Keys, rows: &mut Rows| -> Result<(), QueryError> {
+            let start = rows.marks.len();
+            let mark = |key: &i64| if gone.contains(key) { GONE } else { u8::from(touched.contains(key)) * TOUCHED };
+            rows.marks.extend(keys_of(batch)?.iter().map(mark));
+            if of_deals {
+                rows.accounts.extend_from_slice(codes(batch, "account_id")?);
+                let first = column(batch, "is_first_won")?.as_boolean();
+                for (row, (marks, status)) in rows.marks[start..].iter_mut().zip(codes(batch, "status")?).enumerate() {
+                    *marks |= u8::from(*status == won) * WON | u8::from(first.value(row)) * FIRST;
+                }
+            }
+            Ok(())
         };
-        let batches: Vec<RecordBatch> = self
-            .parts
-            .par_iter()
-            .map(|part| {
-                let (gone, test) = (Arc::clone(&self.gone), Arc::clone(&test));
-                let test: Test = Box::new(move |batch: &RecordBatch| {
-                    let keys = batch_keys(batch)?;
-                    let mut wanted = test(batch, keys)?;
-                    for (wanted, key) in wanted.iter_mut().zip(keys) {
-                        *wanted = *wanted && !gone.contains(key);
-                    }
-                    Ok(BooleanArray::from(wanted))
-                });
-                encode::read_rows_where(part, &read, test, columns)
-            })
-            .collect::<Result<Vec<_>, QueryError>>()?
-            .into_iter()
-            .flatten()
-            .collect();
-        let added = filtered(&self.added, &*test)?;
-        let added = match columns {
-            Some(names) => select(&added, names)?,
-            None => added,
+        let of_part = |part: &PathBuf| -> Result<Rows, QueryError> {
+            let count = encode::row_count(part);
+            let accounts = Vec::with_capacity(if of_deals { count } else { 0 });
+            let mut rows = Rows { accounts, marks: Vec::with_capacity(count) };
+            read_file(part, columns, &mut |batch| mark(batch, &self.gone, &mut rows))?;
+            Ok(rows)
         };
-        Ok(Found { base: concatenated(&schema, &batches)?, added })
+        let parts = self.parts.par_iter().map(of_part).collect::<Result<_, QueryError>>()?;
+        let mut added = Rows::default();
+        mark(&self.added, &none, &mut added)?;
+        Ok(Survey { parts, added })
+    }
+
+    /// The rows that count and are wanted, by their account and marks.
+    fn take(&self, survey: &Survey, wanted: RowTest<'_>, columns: &[&str]) -> Result<Found, QueryError> {
+        let schema = Arc::new(project(&self.schema, columns)?);
+        let of_part =
+            |(part, rows): (&PathBuf, &Rows)| encode::read_rows(part, Wanted::At(rows.ranges(wanted)), Some(columns));
+        let batches: Vec<Vec<RecordBatch>> =
+            self.parts.par_iter().zip(&survey.parts).map(of_part).collect::<Result<_, QueryError>>()?;
+        let added = select(&survey.added.filtered(&self.added, wanted)?, columns)?;
+        Ok(Found { base: concatenated(&schema, &batches.concat())?, added })
+    }
+
+    /// All columns of the rows of the parts that have these keys and count.
+    fn whole(&self, keys: &Keys) -> Result<RecordBatch, QueryError> {
+        let mut wanted: Vec<i64> = keys.iter().filter(|key| !self.gone.contains(*key)).copied().collect();
+        wanted.sort_unstable();
+        let wanted = lit(Series::new(ROW_KEY.into(), wanted)).implode(false);
+        let frame = scan(&self.parts, "facts")?.filter(col(ROW_KEY).is_in(wanted, false));
+        let (frame, _) = collect(frame, "facts", false)?;
+        let columns = self.schema.fields().iter().map(|field| arrow_column(&frame, field.name(), field.data_type()));
+        let columns = columns.collect::<PolarsResult<_>>().map_err(|error| QueryError::engine("facts", error))?;
+        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(failed)
     }
 
     /// Reads the changed rows; of several changes to a row the last one counts.
@@ -273,17 +351,14 @@ impl<'a> Older<'a> {
 }
 
 impl Changed {
-    /// Whether every row was found that must be there, and no other one.
-    fn is_confirmed(&self, old: &Found) -> Result<bool, QueryError> {
-        let mut found: HashMap<i64, u32, AsHashed> = HashMap::default();
-        for batch in [&old.base, &old.added] {
-            keys(batch)?.iter().for_each(|key| *found.entry(*key).or_insert(0) += 1);
+    /// Whether every row was found that must be there, once, and no other one.
+    fn is_confirmed(&self, found: &Found) -> Result<bool, QueryError> {
+        let mut times: HashMap<i64, u32, AsHashed> = HashMap::default();
+        for batch in [&found.base, &found.added] {
+            keys_of(batch)?.iter().for_each(|key| *times.entry(*key).or_insert(0) += 1);
         }
-        Ok(self
-            .keys
-            .iter()
-            .zip(&self.was_live)
-            .all(|(key, was_live)| found.get(key).copied().unwrap_or(0) == u32::from(*was_live)))
+        let times = |key: &i64| times.get(key).copied().unwrap_or(0);
+        Ok(self.keys.iter().zip(&self.was_live).all(|(key, was_live)| times(key) == u32::from(*was_live)))
     }
 }
 
@@ -292,7 +367,7 @@ struct FirstWon {
     /// Date and key, by account, of those that have one.
     now: HashMap<u32, (i32, i64)>,
     /// By code of the account, whether it has another one than before.
-    has_changed: Arc<Vec<bool>>,
+    has_changed: Vec<bool>,
     won: u32,
 }
 
@@ -312,46 +387,42 @@ impl FirstWon {
         older: &Older<'_>,
         live: &RecordBatch,
         new: &[Encoded],
-        old: &Found,
-        touched: &Arc<Keys>,
+        survey: &Survey,
+        touched: &Keys,
     ) -> Result<Self, QueryError> {
         let won = older.interners.domain("status").intern("won");
         let new_accounts = column_of(new, "account_id")?;
         let new_accounts = new_accounts.as_primitive::<UInt32Type>().values();
-        let mut concerned = vec![false; older.interners.keys(ACCOUNTS).len() + 1];
-        let mut mark = |account: u32| match concerned.get_mut(account as usize) {
-            Some(mark) if account != 0 => *mark = true,
-            _ => {}
-        };
-        let mut before: HashMap<u32, (i32, i64)> = HashMap::new();
-        for batch in [&old.base, &old.added] {
-            let accounts = column(batch, "account_id")?.as_primitive::<UInt32Type>().values();
-            accounts.iter().for_each(|account| mark(*account));
-            note_first(batch, &mut before)?;
+        let known = survey.all().flat_map(|rows| &rows.accounts).chain(new_accounts).copied().max().unwrap_or(0);
+        let mut concerned = vec![false; known as usize + 1];
+        for rows in survey.all() {
+            for (account, marks) in rows.accounts.iter().zip(&rows.marks) {
+                concerned[*account as usize] |= marks & (GONE | TOUCHED) == TOUCHED;
+            }
         }
-        new_accounts.iter().for_each(|account| mark(*account));
-        let concerned = Arc::new(concerned);
-        let unchanged = {
-            let (concerned, touched) = (Arc::clone(&concerned), Arc::clone(touched));
-            let test: RowTest = Arc::new(move |batch, keys| {
-                let (status, accounts) = (codes(batch, "status")?, codes(batch, "account_id")?);
-                let is_wanted = |((status, account), key): ((&u32, &u32), &i64)| {
-                    *status == won && concerned.get(*account as usize) == Some(&true) && !touched.contains(key)
-                };
-                Ok(status.iter().zip(accounts).zip(keys).map(is_wanted).collect())
-            });
-            let columns = [ROW_KEY, "account_id", "close_date", "is_first_won"];
-            older.rows(&["status", "account_id"], test, Some(&columns))?
+        new_accounts.iter().for_each(|account| concerned[*account as usize] = true);
+        concerned[0] = false;
+        let is_wanted = |account: u32, marks: u8| match marks & TOUCHED > 0 {
+            true => marks & FIRST > 0,
+            false => marks & WON > 0 && concerned[account as usize],
         };
+        let columns = [ROW_KEY, "account_id", "close_date", "is_first_won"];
+        let found = older.take(survey, &is_wanted, &columns)?;
+        let mut before: HashMap<u32, (i32, i64)> = HashMap::new();
         let mut candidates: HashMap<u32, Vec<Candidate>> = HashMap::new();
-        for batch in [&unchanged.base, &unchanged.added] {
-            note_first(batch, &mut before)?;
-            let accounts = column(batch, "account_id")?.as_primitive::<UInt32Type>().values();
+        for batch in [&found.base, &found.added] {
+            let accounts = codes(batch, "account_id")?;
             let dates = column(batch, "close_date")?.as_primitive::<Date32Type>();
             let first = column(batch, "is_first_won")?.as_boolean();
-            for (row, key) in keys(batch)?.iter().enumerate().filter(|(row, _)| dates.is_valid(*row)) {
-                let candidate = Candidate { date: dates.value(row), key: *key, was_first: first.value(row), id: None };
-                candidates.entry(accounts[row]).or_default().push(candidate);
+            for (row, key) in keys_of(batch)?.iter().enumerate().filter(|(row, _)| dates.is_valid(*row)) {
+                let (date, was_first) = (dates.value(row), first.value(row));
+                if was_first {
+                    before.insert(accounts[row], (date, *key));
+                }
+                if !touched.contains(key) {
+                    let candidate = Candidate { date, key: *key, was_first, id: None };
+                    candidates.entry(accounts[row]).or_default().push(candidate);
+                }
             }
         }
         let dates = column(live, "close_date")?.as_primitive::<Date32Type>();
@@ -372,9 +443,9 @@ impl FirstWon {
             rivals.sort_by(|left, right| left.id.cmp(&right.id));
             now.extend(rivals.first().map(|first| (account, (first.date, first.key))));
         }
-        let has_changed = (0_u32..).zip(concerned.iter());
+        let has_changed = (0_u32..).zip(&concerned);
         let has_changed = has_changed.map(|(account, is_it)| *is_it && now.get(&account) != before.get(&account));
-        Ok(Self { has_changed: Arc::new(has_changed.collect()), now, won })
+        Ok(Self { has_changed: has_changed.collect(), now, won })
     }
 
     /// The columns of deals that speak of the first won deal.
@@ -384,16 +455,9 @@ impl FirstWon {
         first_won_columns(won, |row| self.now.get(&accounts[row]).map(|(date, key)| (*date, *key == keys[row])))
     }
 
-    /// Deals that did not change, but whose account has another first won deal.
-    fn others(&self, older: &Older<'_>, touched: &Arc<Keys>) -> Result<Found, QueryError> {
-        let (has_changed, touched) = (Arc::clone(&self.has_changed), Arc::clone(touched));
-        let test: RowTest = Arc::new(move |batch, keys| {
-            let is_wanted = |(account, key): (&u32, &i64)| {
-                has_changed.get(*account as usize) == Some(&true) && !touched.contains(key)
-            };
-            Ok(codes(batch, "account_id")?.iter().zip(keys).map(is_wanted).collect())
-        });
-        older.rows(&["account_id"], test, None)
+    /// Whether an account has another first won deal than before.
+    fn has_changed(&self, account: u32) -> bool {
+        self.has_changed.get(account as usize) == Some(&true)
     }
 
     /// The same deals with what is so now.
@@ -408,19 +472,6 @@ impl FirstWon {
         });
         RecordBatch::try_new(Arc::clone(&schema), arrays.collect()).map_err(failed)
     }
-}
-
-/// Notes the first won deals among some rows, by account.
-fn note_first(rows: &RecordBatch, first: &mut HashMap<u32, (i32, i64)>) -> Result<(), QueryError> {
-    let accounts = column(rows, "account_id")?.as_primitive::<UInt32Type>().values();
-    let dates = column(rows, "close_date")?.as_primitive::<Date32Type>();
-    let is_first = column(rows, "is_first_won")?.as_boolean();
-    for (row, key) in keys(rows)?.iter().enumerate() {
-        if is_first.value(row) {
-            first.insert(accounts[row], (dates.value(row), *key));
-        }
-    }
-    Ok(())
 }
 
 /// Keeps the deals of the earliest day; of those that did not change only the one that was first before, if it is there.
@@ -452,7 +503,8 @@ fn name_rivals(
             Ok(dates.iter().map(|day| Some(day.is_some_and(|day| days.contains(&day)))).collect())
         });
         let mut named = Vec::new();
-        for batch in encode::read_rows_where(path, &["close_date"], test, Some(&["deal_id", "source_system"]))? {
+        let wanted = Wanted::Where(&["close_date"], test);
+        for batch in encode::read_rows(path, wanted, Some(&["deal_id", "source_system"]))? {
             let sources = sources.encode(column(&batch, "source_system")?)?;
             let ids = strings(column(&batch, "deal_id")?)?;
             for (row, source) in sources.iter().enumerate() {
@@ -485,12 +537,12 @@ fn lead_dates(
     older: &Older<'_>,
     live: &RecordBatch,
     new_keys: &ArrayRef,
-    old: &Found,
+    found: &Found,
 ) -> Result<[Encoded; 2], QueryError> {
     let mut known: HashMap<i64, Option<i32>, AsHashed> = HashMap::default();
-    for batch in [&old.base, &old.added] {
+    for batch in [&found.base, &found.added] {
         let dates = column(batch, "lead_created_date")?.as_primitive::<Date32Type>();
-        known.extend(keys(batch)?.iter().copied().zip(dates.iter()));
+        known.extend(keys_of(batch)?.iter().copied().zip(dates.iter()));
     }
     let new_keys = new_keys.as_primitive::<Int64Type>().values();
     let is_known = new_keys.iter().all(|key| known.contains_key(key));
@@ -505,35 +557,33 @@ fn lead_dates(
     Ok(encode::dates("lead_created_date", &dates))
 }
 
-/// A condition on rows and their keys.
-type RowTest = Arc<dyn Fn(&RecordBatch, &[i64]) -> Result<Vec<bool>, ArrowError> + Send + Sync>;
-
-fn codes<'b>(batch: &'b RecordBatch, name: &str) -> Result<&'b [u32], ArrowError> {
-    batch
-        .column_by_name(name)
-        .and_then(|array| array.as_primitive_opt::<UInt32Type>())
-        .map(|array| array.values().as_ref())
-        .ok_or_else(|| ArrowError::SchemaError(format!("column `{name}` has no codes")))
+fn codes<'b>(batch: &'b RecordBatch, name: &str) -> Result<&'b [u32], QueryError> {
+    let array = column(batch, name)?.as_primitive_opt::<UInt32Type>();
+    let array = array.ok_or_else(|| QueryError::engine("facts", format!("column `{name}` has no codes")))?;
+    Ok(array.values().as_ref())
 }
 
-fn batch_keys(batch: &RecordBatch) -> Result<&[i64], ArrowError> {
-    batch
-        .column_by_name(ROW_KEY)
-        .and_then(|array| array.as_primitive_opt::<Int64Type>())
-        .map(|array| array.values().as_ref())
-        .ok_or_else(|| ArrowError::SchemaError(format!("column `{ROW_KEY}` is missing")))
+fn keys_of(batch: &RecordBatch) -> Result<&[i64], QueryError> {
+    let array = column(batch, ROW_KEY)?.as_primitive_opt::<Int64Type>();
+    let array = array.ok_or_else(|| QueryError::engine("facts", format!("column `{ROW_KEY}` has no numbers")))?;
+    Ok(array.values().as_ref())
 }
 
-fn keys(batch: &RecordBatch) -> Result<&[i64], QueryError> {
-    batch_keys(batch).map_err(failed)
-}
-
-fn filtered(
-    batch: &RecordBatch,
-    test: &dyn Fn(&RecordBatch, &[i64]) -> Result<Vec<bool>, ArrowError>,
-) -> Result<RecordBatch, QueryError> {
-    let kept = test(batch, keys(batch)?).map_err(failed)?;
+fn filtered(batch: &RecordBatch, kept: Vec<bool>) -> Result<RecordBatch, QueryError> {
     filter_record_batch(batch, &BooleanArray::from(kept)).map_err(failed)
+}
+
+/// A column of a frame in the form that fact files have.
+fn arrow_column(frame: &DataFrame, name: &str, kind: &arrow::datatypes::DataType) -> PolarsResult<ArrayRef> {
+    use arrow::datatypes::DataType as Arrow;
+    let column = frame.column(name)?;
+    Ok(match kind {
+        Arrow::UInt32 => Arc::new(UInt32Array::from_iter_values(column.u32()?.iter().map(Option::unwrap_or_default))),
+        Arrow::Int32 => Arc::new(column.i32()?.iter().collect::<arrow::array::Int32Array>()),
+        Arrow::Date32 => Arc::new(column.cast(&DataType::Int32)?.i32()?.iter().collect::<Date32Array>()),
+        Arrow::Boolean => Arc::new(column.bool()?.iter().collect::<BooleanArray>()),
+        _ => Arc::new(column.i64()?.iter().collect::<arrow::array::Int64Array>()),
+    })
 }
 
 fn concatenated(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<RecordBatch, QueryError> {

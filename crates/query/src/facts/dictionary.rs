@@ -10,10 +10,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use arrow::array::{Array, AsArray, DictionaryArray, StringArray};
-use arrow::datatypes::{DataType, Int32Type};
+use arrow::datatypes::{DataType, Int32Type, UInt32Type};
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::encode::read_file;
 use super::store::{self, read_keys};
 use crate::error::QueryError;
 
@@ -247,12 +248,15 @@ impl KeyInterner {
 
     /// Codes of identifiers, each with the code of its source system.
     pub(crate) fn encode(&self, identifiers: &StringArray, sources: &[u32]) -> Vec<u32> {
-        self.ready();
         let hashes: Vec<u128> = identifiers
             .iter()
             .zip(sources)
             .map(|(text, source)| text.map_or(0, |text| row_key(*source, text)))
             .collect();
+        if let Some(codes) = self.seeded_codes(identifiers, &hashes) {
+            return codes;
+        }
+        self.ready();
         let mut codes = vec![0; identifiers.len()];
         let mut missing = Vec::new();
         {
@@ -273,6 +277,29 @@ impl KeyInterner {
             }
         }
         codes
+    }
+
+    /// Codes of keys that are all in the file of an older table, found without taking in the rest of it.
+    fn seeded_codes(&self, identifiers: &StringArray, hashes: &[u128]) -> Option<Vec<u32>> {
+        let file = self.seed.file.as_ref().filter(|_| self.seed.read.get().is_none())?;
+        let mut codes: HashMap<u128, u32, AsHashed> = HashMap::default();
+        codes.extend((0..identifiers.len()).filter(|row| identifiers.is_valid(*row)).map(|row| (hashes[row], 0)));
+        let (mut next, mut left) = (0, codes.len());
+        read_file(file, &["label", "source"], &mut |batch| {
+            let labels = strings(batch.column(0))?;
+            let sources = batch.column(1).as_primitive::<UInt32Type>();
+            for row in 0..batch.num_rows() {
+                next += 1;
+                if let Some(code) = codes.get_mut(&row_key(sources.value(row), labels.value(row))) {
+                    left -= usize::from(*code == 0);
+                    *code = next;
+                }
+            }
+            Ok(())
+        })
+        .ok()?;
+        let code = |row: usize| if identifiers.is_valid(row) { codes[&hashes[row]] } else { 0 };
+        (left == 0).then(|| (0..identifiers.len()).map(code).collect())
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use dealframe_model::segment;
 use dealframe_model::table::{ColumnType, Table};
 use hashbrown::HashMap;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter, RowSelection};
 
 use super::dictionary::{Interner, Interners, KEY_PREFIX, short_key, strings};
 use super::dimension::{self, Candidate, Dimensions, LookUp};
@@ -71,24 +72,19 @@ pub(crate) fn read_file(
 /// Which rows of a batch are wanted.
 pub(crate) type Test = Box<dyn FnMut(&RecordBatch) -> Result<BooleanArray, ArrowError> + Send>;
 
-/// All rows of a Parquet file, or some of its columns.
-pub(crate) fn read_rows(path: &Path, columns: Option<&[&str]>) -> Result<Vec<RecordBatch>, QueryError> {
-    open_rows(path, None, columns)
+/// Rows of a Parquet file.
+pub(crate) enum Wanted<'w> {
+    All,
+    /// Those that pass a test of some columns; others are decoded for those rows only.
+    Where(&'w [&'w str], Test),
+    /// Those in ascending ranges.
+    At(Vec<Range<usize>>),
 }
 
-/// The rows of a Parquet file that pass a test of the columns `tested`; others are decoded for those rows only.
-pub(crate) fn read_rows_where(
+/// Some rows and columns of a Parquet file.
+pub(crate) fn read_rows(
     path: &Path,
-    tested: &[&str],
-    test: Test,
-    columns: Option<&[&str]>,
-) -> Result<Vec<RecordBatch>, QueryError> {
-    open_rows(path, Some((tested, test)), columns)
-}
-
-fn open_rows(
-    path: &Path,
-    test: Option<(&[&str], Test)>,
+    wanted: Wanted<'_>,
     columns: Option<&[&str]>,
 ) -> Result<Vec<RecordBatch>, QueryError> {
     let fail = |reason: String| QueryError::File { path: path.display().to_string(), reason };
@@ -98,13 +94,27 @@ fn open_rows(
         let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
         builder = builder.with_projection(mask);
     }
-    if let Some((tested, mut test)) = test {
-        let mask = ProjectionMask::columns(builder.parquet_schema(), tested.iter().copied());
-        let predicate = ArrowPredicateFn::new(mask, move |batch: RecordBatch| test(&batch));
-        builder = builder.with_row_filter(RowFilter::new(vec![Box::new(predicate)]));
+    match wanted {
+        Wanted::All => {}
+        Wanted::Where(tested, mut test) => {
+            let mask = ProjectionMask::columns(builder.parquet_schema(), tested.iter().copied());
+            let predicate = ArrowPredicateFn::new(mask, move |batch: RecordBatch| test(&batch));
+            builder = builder.with_row_filter(RowFilter::new(vec![Box::new(predicate)]));
+        }
+        Wanted::At(ranges) => {
+            let rows = builder.metadata().file_metadata().num_rows();
+            let rows = usize::try_from(rows).map_err(|error| fail(error.to_string()))?;
+            builder = builder.with_row_selection(RowSelection::from_consecutive_ranges(ranges.into_iter(), rows));
+        }
     }
     let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| fail(error.to_string()))?;
     reader.map(|batch| batch.map_err(|error| fail(error.to_string()))).collect()
+}
+
+/// Number of rows of a Parquet file, for room that need not grow; 0 where it is not known.
+pub(crate) fn row_count(path: &Path) -> usize {
+    let reader = File::open(path).ok().and_then(|file| ParquetRecordBatchReaderBuilder::try_new(file).ok());
+    reader.and_then(|reader| usize::try_from(reader.metadata().file_metadata().num_rows()).ok()).unwrap_or(0)
 }
 
 /// The columns of a Parquet file.

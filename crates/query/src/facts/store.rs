@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::dictionary::{Interners, KEY_PREFIX};
-use super::encode::{Encoded, read_file};
+use super::encode::{Encoded, read_file, row_count};
 use super::{Dictionaries, Fact, FactColumn, FactKind, Layers, ROW_KEY};
 use crate::error::QueryError;
 
@@ -235,7 +235,7 @@ pub(crate) fn read_dictionary(path: &Path) -> Result<Vec<Box<str>>, QueryError> 
 
 /// Labels of a dictionary, those of keys each with the code of its source system.
 pub(crate) fn read_keys(path: &Path) -> Result<Vec<(Box<str>, u32)>, QueryError> {
-    let mut keys = Vec::new();
+    let mut keys = Vec::with_capacity(row_count(path));
     read_file(path, &["label", "source"], &mut |batch| {
         let labels: &StringArray = batch.column(0).as_string();
         let sources = batch.columns().get(1).map(|sources| sources.as_primitive::<UInt32Type>());
@@ -449,8 +449,9 @@ fn lookup_file(name: &str) -> String {
 
 /// What a look-up by the code of a reference gave when the table was made; index 0 is null.
 pub(crate) fn read_lookup(directory: &Path, name: &str) -> Result<Vec<u32>, QueryError> {
-    let mut values = Vec::new();
-    read_file(&directory.join(lookup_file(name)), &["code"], &mut |batch| {
+    let path = directory.join(lookup_file(name));
+    let mut values = Vec::with_capacity(row_count(&path));
+    read_file(&path, &["code"], &mut |batch| {
         values.extend_from_slice(batch.column(0).as_primitive::<UInt32Type>().values());
         Ok(())
     })?;
