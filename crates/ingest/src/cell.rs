@@ -11,7 +11,7 @@ use crate::coerce::number::{self, Form, NumberFault};
 use crate::coerce::{boolean, trim};
 use crate::column::{Builder, Code, Made};
 use crate::profile::mapping::Unmapped;
-use crate::profile::plan::PlannedColumn;
+use crate::profile::plan::{PlannedColumn, Scale};
 
 /// Why a cell does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Rules<'a> {
     pub zone: &'a Zone,
     pub nulls: &'a [Vec<u8>],
     pub sentinels: &'a [Vec<u8>],
+    /// Replaces the factor of the column for this cell.
+    pub scale: Option<Scale>,
 }
 
 /// Words for "no value" in any column but free text.
@@ -83,6 +85,9 @@ pub fn append(planned: &PlannedColumn, builder: &mut Builder, raw: &[u8], rules:
         (None, true) => return null(planned, builder),
         (_, false) => text,
     };
+    if planned.wary && number::is_ambiguous(text) {
+        return Err(Fault { reason: "decimal_separator", undecided: true });
+    }
     match builder {
         Builder::Text(column) => match (planned.normalise, planned.map.is_empty()) {
             (None, true) => column.push(Some(text)),
@@ -93,8 +98,8 @@ pub fn append(planned: &PlannedColumn, builder: &mut Builder, raw: &[u8], rules:
                 Made::Refused => return Err(fault("unknown_value")),
             },
         },
-        Builder::Integer(values) => values.push(Some(integer(planned, text)?)),
-        Builder::Decimal(values, _) => values.push(Some(i128::from(decimal(planned, text)?))),
+        Builder::Integer(values) => values.push(Some(integer(planned, text, rules.scale)?)),
+        Builder::Decimal(values, _) => values.push(Some(i128::from(decimal(planned, text, rules.scale)?))),
         Builder::Boolean(values) => values.push(Some(boolean::parse(text).ok_or(fault("not_a_boolean"))?)),
         Builder::Date(values) => {
             values.push(Some(date::parse_date(text, planned.order, rules.zone).map_err(date_fault)?));
@@ -130,7 +135,7 @@ fn make(planned: &PlannedColumn, raw: &[u8], rules: Rules<'_>) -> Made {
     if !planned.map.is_empty() {
         let key = String::from_utf8_lossy(text).to_lowercase();
         if let Some(value) = planned.map.get(key.trim()) {
-            return Made::Value(value.clone().into_bytes());
+            return in_vocabulary(planned, value.clone().into_bytes());
         }
         match planned.unmapped {
             Unmapped::Keep => {}
@@ -143,7 +148,17 @@ fn make(planned: &PlannedColumn, raw: &[u8], rules: Rules<'_>) -> Made {
         Some(how) => how.append(text, &mut out),
         None => out.extend_from_slice(text),
     }
-    Made::Value(out)
+    in_vocabulary(planned, out)
+}
+
+/// A known word as it is stored; in a closed vocabulary any other is refused.
+fn in_vocabulary(planned: &PlannedColumn, value: Vec<u8>) -> Made {
+    let Some(vocabulary) = &planned.vocabulary else { return Made::Value(value) };
+    match vocabulary.find(&value) {
+        Some(word) => Made::Value(word.as_bytes().to_vec()),
+        None if vocabulary.is_closed => Made::Refused,
+        None => Made::Value(value),
+    }
 }
 
 fn date_fault(found: DateFault) -> Fault {
@@ -163,17 +178,17 @@ fn number_fault(found: NumberFault) -> Fault {
 }
 
 /// A whole number; read with four decimals first, so that 1.5 hours are 90 minutes.
-fn integer(planned: &PlannedColumn, text: &[u8]) -> Result<i64, Fault> {
+fn integer(planned: &PlannedColumn, text: &[u8], scale: Option<Scale>) -> Result<i64, Fault> {
     let found = number::parse(text, Form { scale: 4, ..planned.form }).map_err(number_fault)?;
     if found.percent {
         return Err(fault("not_a_number"));
     }
-    let value = i128::from(found.scaled) * i128::from(planned.multiply);
-    let value = divide(value, 10_000 * i128::from(planned.divide), planned.form.round)?;
+    let Scale { multiply, divide: by } = scale.unwrap_or(Scale { multiply: planned.multiply, divide: planned.divide });
+    let value = divide(i128::from(found.scaled) * i128::from(multiply), 10_000 * i128::from(by), planned.form.round)?;
     i64::try_from(value).map_err(|_| fault("too_large"))
 }
 
-fn decimal(planned: &PlannedColumn, text: &[u8]) -> Result<i64, Fault> {
+fn decimal(planned: &PlannedColumn, text: &[u8], scale: Option<Scale>) -> Result<i64, Fault> {
     if planned.column.kind == ColumnType::Fraction {
         return fraction(planned, text);
     }
@@ -181,11 +196,11 @@ fn decimal(planned: &PlannedColumn, text: &[u8]) -> Result<i64, Fault> {
     if found.percent {
         return Err(fault("not_a_number"));
     }
-    if planned.multiply == 1 && planned.divide == 1 {
+    let Scale { multiply, divide: by } = scale.unwrap_or(Scale { multiply: planned.multiply, divide: planned.divide });
+    if multiply == 1 && by == 1 {
         return Ok(found.scaled);
     }
-    let value = i128::from(found.scaled) * i128::from(planned.multiply);
-    let value = divide(value, i128::from(planned.divide), planned.form.round)?;
+    let value = divide(i128::from(found.scaled) * i128::from(multiply), i128::from(by), planned.form.round)?;
     i64::try_from(value).ok().filter(|value| value.abs() < 1_000_000_000_000_000_000).ok_or(fault("too_large"))
 }
 
@@ -217,6 +232,10 @@ fn divide(value: i128, divisor: i128, round: bool) -> Result<i128, Fault> {
 pub fn expected(planned: &PlannedColumn, reason: &str) -> String {
     match reason {
         "missing_required" => "a value is needed here".to_owned(),
+        "unknown_value" if planned.vocabulary.is_some_and(|vocabulary| vocabulary.is_closed) => {
+            let words = planned.vocabulary.map(|vocabulary| vocabulary.list()).unwrap_or_default();
+            format!("expected {words}, in any case; no figure counts another word")
+        }
         "unknown_value" => {
             let mut known: Vec<&str> = planned.map.values().map(String::as_str).collect();
             known.sort_unstable();

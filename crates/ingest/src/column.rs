@@ -323,6 +323,22 @@ impl Builder {
         Some(String::from_utf8_lossy(&text.bytes[*start as usize..*end as usize]).into_owned())
     }
 
+    /// The number in the last row of a decimal column, scaled.
+    pub fn last_decimal(&self) -> Option<i128> {
+        let Self::Decimal(values, _) = self else { return None };
+        let last = values.values.len().checked_sub(1)?;
+        values.valid.is_valid(last).then(|| values.values[last])
+    }
+
+    /// The word in the last row of a category column.
+    pub fn last_word(&self) -> Option<&[u8]> {
+        let Self::Category(category) = self else { return None };
+        let last = category.codes.values.len().checked_sub(1)?;
+        let code = category.codes.values[last] as usize;
+        let Text { offsets, bytes, .. } = &category.dictionary;
+        category.codes.valid.is_valid(last).then(|| &bytes[offsets[code] as usize..offsets[code + 1] as usize])
+    }
+
     /// The newest date of a date column.
     pub fn newest_date(&self) -> Option<i32> {
         let Self::Date(dates) = self else { return None };

@@ -15,15 +15,16 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use dealframe_model::table::{ColumnType, STAGE_CHANGES};
 
 use crate::cell::{self, Rules};
-use crate::coerce::date::{self, DAY};
+use crate::coerce::date::{self, Clock, DAY};
 use crate::coerce::trim;
 use crate::column::Builder;
 use crate::delimited::chunk::Chunk;
 use crate::delimited::record::{Fault as RecordFault, Fields, Reader, Step};
 use crate::derived::{Value, record_batch};
 use crate::file::TableFile;
-use crate::profile::plan::{Feed, PlannedColumn};
+use crate::profile::plan::{Feed, Plan, PlannedColumn, PlannedFactor};
 use crate::reject::Reject;
+use crate::sense;
 
 /// What became of a chunk.
 #[derive(Debug, Default)]
@@ -63,6 +64,31 @@ struct Work<'a> {
     all_utf8: bool,
     has_nul: bool,
     newest_column: Option<usize>,
+    /// What the columns of a row must say together.
+    sense: Option<sense::Rule>,
+    /// For tickets: the columns of their instants, and by row what those were written with.
+    instants: Option<Instants>,
+    clocks: Vec<[Clock; 3]>,
+}
+
+/// Where tickets have the instants between which they wait.
+#[derive(Clone, Copy)]
+struct Instants {
+    created: usize,
+    answered: usize,
+    resolved: usize,
+}
+
+impl Instants {
+    fn of(plan: &Plan) -> Option<Self> {
+        let position = |name: &str| plan.columns.iter().position(|planned| planned.column.name == name);
+        (plan.table.name == "tickets").then_some(())?;
+        Some(Self {
+            created: position("created_at")?,
+            answered: position("first_response_at")?,
+            resolved: position("resolved_at")?,
+        })
+    }
 }
 
 /// Converts a chunk.
@@ -74,7 +100,7 @@ pub fn convert(file: &TableFile, chunk: &Chunk, batch_id: &str) -> Result<Conver
     let bytes = chunk.bytes.as_slice();
     let mut work = Work {
         file,
-        rules: Rules { zone: &file.zone, nulls: &plan.nulls, sentinels: &plan.sentinels },
+        rules: Rules { zone: &file.zone, nulls: &plan.nulls, sentinels: &plan.sentinels, scale: None },
         builders: plan.columns.iter().map(|planned| Builder::new(planned.column.kind)).collect(),
         filled: (0..plan.columns.len()).filter(|position| is_filled(&plan.columns[*position])).collect(),
         rows: 0,
@@ -86,6 +112,9 @@ pub fn convert(file: &TableFile, chunk: &Chunk, batch_id: &str) -> Result<Conver
             .table
             .business_date
             .and_then(|name| plan.columns.iter().position(|planned| planned.column.name == name)),
+        sense: sense::Rule::of(plan.table.name, &plan.columns),
+        instants: Instants::of(plan),
+        clocks: Vec::new(),
     };
     // Line ends within quotes are no rows, but every row has its delimiters.
     let rows = chunk.lines.min(bytes.len() / plan.headers.len().max(1));
@@ -195,8 +224,18 @@ impl Work<'_> {
                 return;
             }
         }
+        if let Some(nonsense) = self.sense.and_then(|rule| rule.broken(&self.builders)) {
+            self.take_back();
+            let sense::Nonsense { column, value, message } = nonsense;
+            self.reject(record, Some(column), Some(value), "out_of_range", message);
+            return;
+        }
         if !plan.stage_dates.is_empty() && !self.stage_entries(&cell, record) {
             return;
+        }
+        if let Some(Instants { created, answered, resolved }) = self.instants {
+            let of = |position: usize| written_clock(&plan.columns[position], &cell, self.rules);
+            self.clocks.push([of(created), of(answered), of(resolved)]);
         }
         self.rows += 1;
     }
@@ -281,6 +320,9 @@ impl Work<'_> {
         if plan.table.name == "activities" {
             fill_durations(&plan.columns, &mut arrays)?;
         }
+        if let Some(instants) = self.instants {
+            fill_waits(&plan.columns, instants, &self.clocks, &mut arrays)?;
+        }
         self.out.rows = Some(RecordBatch::try_new(schema, arrays)?);
         if !self.entries.is_empty() {
             self.out.stage_changes = Some(entries_to_batch(self.file, &self.entries, batch_id)?);
@@ -304,13 +346,20 @@ fn fill<'c>(
     builder: &mut Builder,
     cell: &impl Fn(usize) -> &'c [u8],
     record: &Record<'_>,
-    plan: &crate::profile::plan::Plan,
-    rules: Rules<'_>,
+    plan: &Plan,
+    mut rules: Rules<'_>,
 ) -> Result<(), cell::Fault> {
     if !planned.only_when.is_empty()
         && !planned.only_when.iter().all(|condition| condition.holds(trim(cell(condition.field))))
     {
         return cell::null(planned, builder);
+    }
+    if !planned.factors.is_empty() {
+        let holds = |factor: &&PlannedFactor| factor.conditions.iter().all(|one| one.holds(trim(cell(one.field))));
+        let Some(scale) = planned.factors.iter().find(holds).and_then(|factor| factor.factor) else {
+            return cell::null(planned, builder);
+        };
+        rules.scale = Some(scale);
     }
     match &planned.feed {
         Feed::Field(field) => cell::append(planned, builder, cell(*field), rules),
@@ -356,7 +405,7 @@ fn shown<'c>(planned: &PlannedColumn, cell: &impl Fn(usize) -> &'c [u8]) -> Opti
     (!text.is_empty()).then_some(text)
 }
 
-fn extra<'c>(builder: &mut Builder, plan: &crate::profile::plan::Plan, cell: &impl Fn(usize) -> &'c [u8]) {
+fn extra<'c>(builder: &mut Builder, plan: &Plan, cell: &impl Fn(usize) -> &'c [u8]) {
     let Builder::Text(column) = builder else { return };
     if plan.extra.iter().all(|(field, _)| cell(*field).is_empty()) {
         column.push(None);
@@ -429,6 +478,59 @@ fn fill_durations(columns: &[PlannedColumn], arrays: &mut [ArrayRef]) -> Result<
         })
         .collect();
     arrays[duration] = Arc::new(filled);
+    Ok(())
+}
+
+/// The time of day with which the cell that fills a column is written.
+fn written_clock<'c>(planned: &PlannedColumn, cell: &impl Fn(usize) -> &'c [u8], rules: Rules<'_>) -> Clock {
+    let kind = planned.column.kind;
+    let text = planned.fields().iter().map(|field| trim(cell(*field))).find(|text| !rules.is_null(text, kind));
+    text.map_or(Clock::Absent, date::clock)
+}
+
+/// Where the source does not say how long a ticket waited but from when to when, the minutes between.
+///
+/// A begun minute counts, so that 60 minutes and a second are not within the hour. Dates say nothing about
+/// minutes, nor do two midnights, which are dates in the clothes of instants.
+fn fill_waits(
+    columns: &[PlannedColumn],
+    instants: Instants,
+    clocks: &[[Clock; 3]],
+    arrays: &mut [ArrayRef],
+) -> Result<(), ArrowError> {
+    let missing = || ArrowError::SchemaError("tickets have no instants or minutes".to_owned());
+    let position = |name: &str| columns.iter().position(|planned| planned.column.name == name).ok_or_else(missing);
+    let closed = position("is_closed")?;
+    let waits = [
+        (instants.answered, 1, position("first_response_minutes")?, false),
+        (instants.resolved, 2, position("resolution_minutes")?, true),
+    ];
+    for (end, clock, minutes, only_closed) in waits {
+        let (Some(starts), Some(ends), Some(given), Some(is_closed)) = (
+            arrays[instants.created].as_primitive_opt::<TimestampMicrosecondType>(),
+            arrays[end].as_primitive_opt::<TimestampMicrosecondType>(),
+            arrays[minutes].as_primitive_opt::<Int64Type>(),
+            arrays[closed].as_boolean_opt(),
+        ) else {
+            return Err(missing());
+        };
+        let wait = |row: usize| {
+            let [created, ..] = clocks[row];
+            let (from, until) = (created, clocks[row][clock]);
+            let is_known =
+                from != Clock::Absent && until != Clock::Absent && (from, until) != (Clock::Midnight, Clock::Midnight);
+            let is_over = !only_closed || (is_closed.is_valid(row) && is_closed.value(row));
+            if !is_known || !is_over || starts.is_null(row) || ends.is_null(row) {
+                return None;
+            }
+            // An answer before the question is a slip of the source.
+            let micros = ends.value(row) - starts.value(row);
+            (micros >= 0).then(|| micros / 60_000_000 + i64::from(micros % 60_000_000 > 0))
+        };
+        let filled: Int64Array =
+            (0..given.len()).map(|row| if given.is_valid(row) { Some(given.value(row)) } else { wait(row) }).collect();
+        arrays[minutes] = Arc::new(filled);
+    }
     Ok(())
 }
 

@@ -31,6 +31,11 @@ pub enum IngestError {
     MixedDates { file: String, column: String, day_first: String, month_first: String },
     #[error("{file}: column {column:?} mixes decimal points ({point:?}) and decimal commas ({comma:?})")]
     MixedDecimals { file: String, column: String, point: String, comma: String },
+    #[error(
+        "{file}: column {column:?} holds numbers that can be read two ways ({samples}), \
+         and {habit}; expected at least one number that tells a decimal separator from one of thousands"
+    )]
+    AmbiguousDecimals { file: String, column: String, samples: String, habit: String },
     #[error("{file}: line {line}: {problem}")]
     BadMapping { file: String, line: u64, problem: String },
     #[error("no source called {name:?}")]
@@ -67,6 +72,10 @@ impl IngestError {
             }
             Self::MixedDecimals { .. } => {
                 "say which holds with --decimal-comma true or false; the rows written the other way are then rejected"
+                    .to_owned()
+            }
+            Self::AmbiguousDecimals { .. } => {
+                "say how decimals are written: --decimal-comma true (1.234 is a thousand) or --decimal-comma false"
                     .to_owned()
             }
             Self::BadMapping { .. } => "`dealframe sources NAME` prints a mapping that works".to_owned(),

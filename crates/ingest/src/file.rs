@@ -165,8 +165,12 @@ impl TableFile {
     pub fn decide(&mut self, settled: &Settled, whole: bool) -> Result<(), IngestError> {
         let mut evidence = Evidence::new(self);
         let all = self.gather(&mut evidence, whole)?;
-        let open = evidence.dates.iter().any(|seen| seen.found.is_ambiguous());
-        if open && !all && settled.date_order.is_none() {
+        let open_dates = settled.date_order.is_none() && evidence.dates.iter().any(|seen| seen.found.is_ambiguous());
+        let open_numbers = settled.decimal_comma.is_none()
+            && evidence.separator().is_none()
+            && self.habit(&evidence).is_some()
+            && evidence.numbers.iter().any(|seen| seen.found.is_ambiguous());
+        if (open_dates || open_numbers) && !all {
             evidence = Evidence::new(self);
             self.gather(&mut evidence, true)?;
             self.settled = true;
@@ -203,6 +207,7 @@ impl TableFile {
         for planned in &mut self.plan.columns {
             planned.order = None;
             planned.form.separator = Separator::Point;
+            planned.wary = false;
         }
         for Seen { asked, found: dates } in &evidence.dates {
             let order = match settled.date_order {
@@ -218,15 +223,21 @@ impl TableFile {
                 wide.order = order;
             }
         }
+        let (others, habit) = (evidence.separator(), self.habit(evidence));
         for Seen { asked, found: numbers } in &evidence.numbers {
             let separator = match settled.decimal_comma {
                 Some(true) => Separator::Comma,
                 Some(false) => Separator::Point,
-                None => self.separator(asked.field, numbers)?,
+                None => self.separator(asked.field, numbers, others, habit.as_deref())?,
             };
+            let is_open = settled.decimal_comma.is_none() && !self.settled && numbers.separator().is_none();
+            let wary = is_open && others.is_none() && habit.is_some();
             for (position, planned) in self.plan.columns.iter_mut().enumerate() {
-                if separator == Separator::Comma && is_numeric(planned.column.kind) && asked.by(position, planned) {
-                    planned.form.separator = separator;
+                if is_numeric(planned.column.kind) && asked.by(position, planned) {
+                    planned.wary |= wary;
+                    if separator == Separator::Comma {
+                        planned.form.separator = separator;
+                    }
                 }
             }
         }
@@ -249,7 +260,14 @@ impl TableFile {
         Ok(dates.order())
     }
 
-    fn separator(&self, field: usize, numbers: &NumberEvidence) -> Result<Separator, IngestError> {
+    /// The separator of a column; `others`: the one that all other columns have that tell one.
+    fn separator(
+        &self,
+        field: usize,
+        numbers: &NumberEvidence,
+        others: Option<Separator>,
+        habit: Option<&str>,
+    ) -> Result<Separator, IngestError> {
         if let (true, Some(point), Some(comma)) = (numbers.is_mixed(), &numbers.point, &numbers.comma) {
             return Err(IngestError::MixedDecimals {
                 file: self.name.to_string(),
@@ -258,7 +276,32 @@ impl TableFile {
                 comma: shown(comma),
             });
         }
-        Ok(numbers.separator())
+        if let (true, None, Some(habit)) = (numbers.is_ambiguous(), others, habit) {
+            let samples: Vec<String> =
+                numbers.either.iter().map(|sample| format!("line {}: {:?}", sample.line, sample.text)).collect();
+            return Err(IngestError::AmbiguousDecimals {
+                file: self.name.to_string(),
+                column: self.plan.headers[field].clone(),
+                samples: samples.join(", "),
+                habit: habit.to_owned(),
+            });
+        }
+        let without_evidence = if numbers.is_ambiguous() { others } else { None };
+        Ok(numbers.separator().or(without_evidence).unwrap_or_default())
+    }
+
+    /// What the file has in common with those of countries that write a decimal comma.
+    fn habit(&self, evidence: &Evidence) -> Option<String> {
+        let dotted = evidence.dates.iter().find_map(|seen| seen.found.dotted.as_ref());
+        let euro = evidence.numbers.iter().find_map(|seen| seen.found.euro.as_ref());
+        let comma = evidence.numbers.iter().find_map(|seen| seen.found.comma.as_ref());
+        if let Some(sample) = dotted {
+            return Some(format!("dates are written with dots ({})", shown(sample)));
+        }
+        if let Some(sample) = euro.or(comma) {
+            return Some(format!("other numbers look European ({})", shown(sample)));
+        }
+        (self.dialect.delimiter == b';').then(|| "fields are separated by semicolons".to_owned())
     }
 }
 
@@ -327,6 +370,13 @@ impl Evidence {
                 .collect(),
             width: file.plan.headers.len(),
         }
+    }
+
+    /// The decimal separator of all number columns that tell one, if they agree.
+    fn separator(&self) -> Option<Separator> {
+        let mut told = self.numbers.iter().filter_map(|seen| seen.found.separator());
+        let first = told.next()?;
+        told.all(|other| other == first).then_some(first)
     }
 
     fn see(&mut self, bytes: &[u8], fields: &Fields, line: u64) {

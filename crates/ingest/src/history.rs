@@ -6,8 +6,13 @@
 //! export; else the close date of a deal that has just been closed; else the newest creation
 //! date of the export. Never the clock of this machine.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{Date32Type, Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Decimal128Array, DictionaryArray, PrimitiveArray, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
+use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Int32Type, Int64Type};
 use arrow::error::ArrowError;
 use dealframe_model::table::{ColumnType, STAGE_CHANGES};
 
@@ -24,6 +29,9 @@ pub struct Change {
     line: i64,
     at: Option<i64>,
     from_stage: Option<String>,
+    from_status: Option<String>,
+    from_amount: Option<i128>,
+    from_probability: Option<i128>,
     stage: Option<String>,
     status: Option<String>,
     amount: Option<i128>,
@@ -34,88 +42,180 @@ pub struct Change {
 }
 
 /// Typed access to the columns of a batch by name.
+#[derive(Clone, Copy)]
 struct View<'a>(&'a RecordBatch);
 
-impl View<'_> {
-    fn column(&self, name: &str) -> Option<&ArrayRef> {
-        self.0.column_by_name(name)
-    }
+/// A column of texts, however it is stored.
+#[derive(Clone, Copy)]
+enum Texts<'a> {
+    Plain(&'a StringArray),
+    Coded(&'a DictionaryArray<Int32Type>, &'a StringArray),
+    Absent,
+}
 
-    fn text(&self, name: &str, row: usize) -> Option<&str> {
-        let column = self.column(name)?;
-        if let Some(dictionary) = column.as_dictionary_opt::<Int32Type>() {
-            let key = dictionary.key(row)?;
-            return Some(dictionary.values().as_string_opt::<i32>()?.value(key));
+impl<'a> Texts<'a> {
+    fn get(self, row: usize) -> Option<&'a str> {
+        match self {
+            Self::Plain(strings) => strings.is_valid(row).then(|| strings.value(row)),
+            Self::Coded(codes, words) => Some(words.value(codes.key(row)?)),
+            Self::Absent => None,
         }
-        let strings = column.as_string_opt::<i32>()?;
-        strings.is_valid(row).then(|| strings.value(row))
-    }
-
-    fn owned(&self, name: &str, row: usize) -> Option<String> {
-        self.text(name, row).map(str::to_owned)
-    }
-
-    fn decimal(&self, name: &str, row: usize) -> Option<i128> {
-        let column = self.column(name)?.as_primitive_opt::<Decimal128Type>()?;
-        column.is_valid(row).then(|| column.value(row))
-    }
-
-    fn date(&self, name: &str, row: usize) -> Option<i32> {
-        let column = self.column(name)?.as_primitive_opt::<Date32Type>()?;
-        column.is_valid(row).then(|| column.value(row))
-    }
-
-    fn instant(&self, name: &str, row: usize) -> Option<i64> {
-        let column = self.column(name)?.as_primitive_opt::<TimestampMicrosecondType>()?;
-        column.is_valid(row).then(|| column.value(row))
-    }
-
-    fn integer(&self, name: &str, row: usize) -> Option<i64> {
-        let column = self.column(name)?.as_primitive_opt::<Int64Type>()?;
-        column.is_valid(row).then(|| column.value(row))
     }
 }
 
-/// Fills `from_stage` where the source gives only the stage after: the stage of the row before of the same deal.
+fn value<T: ArrowPrimitiveType>(column: Option<&PrimitiveArray<T>>, row: usize) -> Option<T::Native> {
+    let column = column?;
+    column.is_valid(row).then(|| column.value(row))
+}
+
+impl<'a> View<'a> {
+    fn column(self, name: &str) -> Option<&'a ArrayRef> {
+        self.0.column_by_name(name)
+    }
+
+    fn texts(self, name: &str) -> Texts<'a> {
+        let Some(column) = self.column(name) else { return Texts::Absent };
+        if let Some(codes) = column.as_dictionary_opt::<Int32Type>() {
+            return codes.values().as_string_opt::<i32>().map_or(Texts::Absent, |words| Texts::Coded(codes, words));
+        }
+        column.as_string_opt::<i32>().map_or(Texts::Absent, Texts::Plain)
+    }
+
+    fn decimals(self, name: &str) -> Option<&'a Decimal128Array> {
+        self.column(name)?.as_primitive_opt()
+    }
+
+    fn instants(self, name: &str) -> Option<&'a TimestampMicrosecondArray> {
+        self.column(name)?.as_primitive_opt()
+    }
+
+    fn text(self, name: &str, row: usize) -> Option<&'a str> {
+        self.texts(name).get(row)
+    }
+
+    fn decimal(self, name: &str, row: usize) -> Option<i128> {
+        value(self.decimals(name), row)
+    }
+
+    fn date(self, name: &str, row: usize) -> Option<i32> {
+        value::<Date32Type>(self.column(name)?.as_primitive_opt(), row)
+    }
+
+    fn instant(self, name: &str, row: usize) -> Option<i64> {
+        value(self.instants(name), row)
+    }
+
+    fn integer(self, name: &str, row: usize) -> Option<i64> {
+        value::<Int64Type>(self.column(name)?.as_primitive_opt(), row)
+    }
+}
+
+/// Rows of all batches in the order of their deals and instants: deal, instant, batch and row.
+type Order = Vec<(u64, i64, u32, u32)>;
+
+/// No row before.
+const NONE: u64 = u64::MAX;
+
+/// Fills what a change started from where the source gives only what came after: stage, status, amount and
+/// probability of the last row before of the same deal that tells them.
 ///
-/// The batches must hold the whole history of the export. A deal's first row keeps a null.
+/// The batches must hold the whole history of the export. A deal's first row keeps nulls, and so does an
+/// amount that stood in another currency before.
 ///
 /// # Errors
 /// When the columns cannot be rebuilt, which would be a fault of ours.
-pub fn fill_from_stage(batches: &mut [RecordBatch]) -> Result<(), ArrowError> {
-    let mut order: Vec<(u64, i64, u32, u32)> = Vec::new();
+pub fn fill_before(batches: &mut [RecordBatch]) -> Result<(), ArrowError> {
+    let mut order = Order::new();
     for (part, batch) in batches.iter().enumerate() {
         let view = View(batch);
+        let (deals, instants) = (view.texts("deal_id"), view.instants("changed_at"));
         for row in 0..batch.num_rows() {
-            let (Some(deal), Some(at)) = (view.text("deal_id", row), view.instant("changed_at", row)) else { continue };
-            if view.text("stage", row).is_some() {
+            if let (Some(deal), Some(at)) = (deals.get(row), value(instants, row)) {
                 order.push((xxhash_rust::xxh3::xxh3_64(deal.as_bytes()), at, part as u32, row as u32));
             }
         }
     }
     order.sort_unstable();
-    // For every row the place of the row before.
-    let mut before: Vec<Vec<Option<(u32, u32)>>> = batches.iter().map(|batch| vec![None; batch.num_rows()]).collect();
-    for pair in order.windows(2) {
-        let [(deal, _, part, row), (next_deal, _, next_part, next_row)] = pair else { continue };
-        if deal == next_deal {
-            before[*next_part as usize][*next_row as usize] = Some((*part, *row));
-        }
+    for (after, before) in [("stage", "from_stage"), ("status", "from_status")] {
+        let columns = words_before(batches, &order, after, before)?;
+        put(batches, before, columns)?;
     }
-    let columns: Vec<ArrayRef> = (0..batches.len())
-        .map(|part| {
+    for (after, before) in [("amount", "from_amount"), ("probability", "from_probability")] {
+        let columns = numbers_before(batches, &order, after, before)?;
+        put(batches, before, columns)?;
+    }
+    Ok(())
+}
+
+/// For every row that has a value the place of the row before of its deal that has one, else `NONE`.
+fn places_before(batches: &[RecordBatch], order: &Order, has: impl Fn(usize, usize) -> bool) -> Vec<Vec<u64>> {
+    let mut before: Vec<Vec<u64>> = batches.iter().map(|batch| vec![NONE; batch.num_rows()]).collect();
+    let mut last = (0, NONE);
+    for (deal, _, part, row) in order {
+        if !has(*part as usize, *row as usize) {
+            continue;
+        }
+        if last.0 == *deal {
+            before[*part as usize][*row as usize] = last.1;
+        }
+        last = (*deal, u64::from(*part) << 32 | u64::from(*row));
+    }
+    before
+}
+
+fn place(packed: u64) -> Option<(usize, usize)> {
+    (packed != NONE).then_some(((packed >> 32) as usize, (packed & u64::from(u32::MAX)) as usize))
+}
+
+fn words_before(
+    batches: &[RecordBatch],
+    order: &Order,
+    after: &str,
+    before: &str,
+) -> Result<Vec<ArrayRef>, ArrowError> {
+    let words: Vec<Texts<'_>> = batches.iter().map(|batch| View(batch).texts(after)).collect();
+    let places = places_before(batches, order, |part, row| words[part].get(row).is_some());
+    (batches.iter().zip(places))
+        .map(|(batch, places)| {
             let mut builder = Builder::new(ColumnType::Category);
-            let view = View(&batches[part]);
-            for (row, before) in before[part].iter().enumerate() {
-                let earlier = before.and_then(|(part, row)| View(&batches[part as usize]).owned("stage", row as usize));
-                let stage = view.text("from_stage", row).map(str::to_owned).or(earlier);
-                builder.push_text(stage.as_deref());
+            let given = View(batch).texts(before);
+            for (row, packed) in places.into_iter().enumerate() {
+                builder
+                    .push_text(given.get(row).or_else(|| place(packed).and_then(|(part, row)| words[part].get(row))));
             }
             builder.finish()
         })
-        .collect::<Result<_, _>>()?;
+        .collect()
+}
+
+fn numbers_before(
+    batches: &[RecordBatch],
+    order: &Order,
+    after: &str,
+    before: &str,
+) -> Result<Vec<ArrayRef>, ArrowError> {
+    let numbers: Vec<Option<&Decimal128Array>> = batches.iter().map(|batch| View(batch).decimals(after)).collect();
+    let currencies: Vec<Texts<'_>> = batches.iter().map(|batch| View(batch).texts("currency")).collect();
+    let places = places_before(batches, order, |part, row| value(numbers[part], row).is_some());
+    (batches.iter().zip(places).enumerate())
+        .map(|(part, (batch, places))| {
+            let given = View(batch).decimals(before);
+            let filled = places.into_iter().enumerate().map(|(row, packed)| {
+                value(given, row).or_else(|| {
+                    let (earlier, at) = place(packed)?;
+                    let is_same = after != "amount" || currencies[earlier].get(at) == currencies[part].get(row);
+                    value(numbers[earlier], at).filter(|_| is_same)
+                })
+            });
+            let filled: Decimal128Array = filled.collect();
+            Ok(Arc::new(filled.with_precision_and_scale(18, 4)?) as ArrayRef)
+        })
+        .collect()
+}
+
+fn put(batches: &mut [RecordBatch], name: &str, columns: Vec<ArrayRef>) -> Result<(), ArrowError> {
     for (batch, column) in batches.iter_mut().zip(columns) {
-        let position = batch.schema().index_of("from_stage")?;
+        let position = batch.schema().index_of(name)?;
         let mut arrays = batch.columns().to_vec();
         arrays[position] = column;
         *batch = RecordBatch::try_new(batch.schema(), arrays)?;
@@ -136,6 +236,7 @@ pub fn changes(old: &RecordBatch, new: &RecordBatch, as_of: Option<i32>) -> Vec<
         }
         let owned = |name: &str| new.text(name, row).map(str::to_owned);
         let closed_now = old.text("status", row) == Some("open") && new.text("status", row) != Some("open");
+        let same_currency = old.text("currency", row) == new.text("currency", row);
         let at = new
             .instant("modified_at", row)
             .or_else(|| as_of.map(midnight))
@@ -147,6 +248,9 @@ pub fn changes(old: &RecordBatch, new: &RecordBatch, as_of: Option<i32>) -> Vec<
             line: new.integer("source_line", row).unwrap_or(0),
             at,
             from_stage: old.text("stage", row).map(str::to_owned),
+            from_status: old.text("status", row).map(str::to_owned),
+            from_amount: old.decimal("amount", row).filter(|_| same_currency),
+            from_probability: old.decimal("probability", row),
             stage: owned("stage"),
             status: owned("status"),
             amount: new.decimal("amount", row),
@@ -193,6 +297,9 @@ pub fn to_batch(
             "changed_at" | "modified_at" => Value::Timestamp(at(row)),
             "changed_date" => Value::Date(zone.date_of(at(row)).unwrap_or((at(row).div_euclid(DAY)) as i32)),
             "from_stage" => optional(&change.from_stage),
+            "from_status" => optional(&change.from_status),
+            "from_amount" => change.from_amount.map_or(Value::Null, Value::Decimal),
+            "from_probability" => change.from_probability.map_or(Value::Null, Value::Decimal),
             "stage" => optional(&change.stage),
             "status" => optional(&change.status),
             "amount" => change.amount.map_or(Value::Null, Value::Decimal),

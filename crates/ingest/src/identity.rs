@@ -53,7 +53,8 @@ pub fn digest(input: &Input) -> Result<String, IngestError> {
 pub fn batch_id(mut contents: Vec<(String, String)>, options: &str) -> String {
     contents.sort();
     let mut all = Sha256::new();
-    all.update(b"dealframe batch 1\n");
+    // The number changes when contents are read in another way, so that they can be read again.
+    all.update(b"dealframe batch 2\n");
     all.update(options.as_bytes());
     for (digest, profile) in contents {
         all.update(b"\n");
@@ -62,6 +63,13 @@ pub fn batch_id(mut contents: Vec<(String, String)>, options: &str) -> String {
         all.update(Sha256::digest(profile.as_bytes()));
     }
     let mut text = hexadecimal(&all.finalize());
+    text.truncate(DIGITS);
+    text
+}
+
+/// The identifier of the same contents once more, after others took their place.
+pub fn again(batch_id: &str) -> String {
+    let mut text = hexadecimal(&Sha256::digest(format!("again\n{batch_id}")));
     text.truncate(DIGITS);
     text
 }

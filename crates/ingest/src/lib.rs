@@ -25,6 +25,7 @@ mod outcome;
 mod pipeline;
 mod reject;
 mod run;
+mod sense;
 mod sources;
 
 #[cfg(test)]
@@ -36,7 +37,7 @@ pub use coerce::date::DateOrder;
 pub use error::IngestError;
 pub use outcome::{FileOutcome, IngestOutcome, RejectSample, TableOutcome};
 pub use run::ingest;
-pub use sources::{Source, SourceColumn, sources, template};
+pub use sources::{Source, SourceColumn, requirements, sources, template};
 
 /// What the user may settle.
 #[derive(Debug, Clone, Default)]

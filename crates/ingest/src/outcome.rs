@@ -5,7 +5,7 @@ use dealframe_lake::BatchRecord;
 /// The whole ingest.
 #[derive(Debug, Clone, Default)]
 pub struct IngestOutcome {
-    /// The same contents with the same mapping were ingested before; nothing was done.
+    /// The same contents with the same mapping were ingested before, and would change nothing; nothing was done.
     pub already_applied: bool,
     /// The batch, unless it was a dry run.
     pub batch: Option<BatchRecord>,
@@ -51,6 +51,13 @@ pub struct TableOutcome {
     pub deleted: u64,
     /// Rows new to the table that were made from rows of other tables, such as stage changes from snapshots.
     pub derived: u64,
+}
+
+impl TableOutcome {
+    /// Whether the table is as it was before.
+    pub fn changes_nothing(&self) -> bool {
+        self.inserted + self.updated + self.deleted + self.derived == 0
+    }
 }
 
 /// A rejected record, shortened for the screen.

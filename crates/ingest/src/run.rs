@@ -1,8 +1,8 @@
 //! One ingest from the paths to the committed batch.
 //!
 //! The order is fixed: find and recognise the files, decide their columns, name the batch,
-//! ask the lake whether it knows it, upsert table by table, store the rejects, check that
-//! every record is accounted for, commit. When a late cell contradicts a decision taken on
+//! ask the lake whether it knows it and still holds what it brought, upsert table by table,
+//! store the rejects, check that every record is accounted for, commit. When a late cell contradicts a decision taken on
 //! the head of its file, the batch is given up and made again with a better decision.
 
 mod account;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
-use dealframe_lake::{Batch, BatchRecord, Lake, LakeError, Superseded, UpsertCounts, UpsertOptions};
+use dealframe_lake::{Batch, BatchRecord, Lake, LakeError, Superseded, UpsertCounts, UpsertOptions, Writer};
 use dealframe_model::table::{STAGE_CHANGES, TABLES, Table};
 
 use crate::coerce::date::Zone;
@@ -29,7 +29,7 @@ use crate::{IngestOptions, identity, input};
 use account::{already_applied, check, summary};
 use prepare::{Prepared, Ready};
 
-/// Longer histories keep `from_stage` as the source gives it: filling it needs all rows in memory.
+/// Longer histories keep the columns `from_*` as the source gives them: filling them needs all rows in memory.
 const FILLED_HISTORY: u64 = 4_000_000;
 /// Below this, one thread is enough for a table.
 const SMALL: u64 = 2 << 20;
@@ -116,6 +116,7 @@ enum Attempt {
     },
 }
 
+#[derive(Clone, Copy)]
 struct Job<'a> {
     lake: &'a Path,
     options: &'a IngestOptions,
@@ -146,12 +147,41 @@ impl Job<'_> {
         }
         let lake = Lake::create_or_open(self.lake)?;
         let writer = lake.writer()?;
-        if let Some(record) = writer.applied(self.batch_id)? {
-            return Ok(Attempt::Done(Box::new(already_applied(record))));
+        let (batch_id, known) = self.known(&writer)?;
+        match known {
+            Some(record) if is_current(&record, prepared, writer.lake()) => {
+                Ok(Attempt::Done(Box::new(already_applied(record))))
+            }
+            known => Job { batch_id: &batch_id, ..*self }.carry_out(writer.begin(&batch_id)?, known, prepared, talk),
         }
-        let mut batch = writer.begin(self.batch_id)?;
+    }
+
+    /// An identifier that no batch has yet, and the last batch that took effect with the same contents.
+    fn known(&self, writer: &Writer) -> Result<(String, Option<BatchRecord>), IngestError> {
+        let (mut batch_id, mut known) = (self.batch_id.to_owned(), None);
+        while let Some(record) = writer.applied(&batch_id)? {
+            batch_id = identity::again(&batch_id);
+            known = Some(record);
+        }
+        Ok((batch_id, known))
+    }
+
+    fn carry_out(
+        &self,
+        mut batch: Batch,
+        known: Option<BatchRecord>,
+        prepared: &Prepared,
+        talk: &mut dyn FnMut(&str),
+    ) -> Result<Attempt, IngestError> {
         match self.fill(&mut batch, prepared, talk) {
-            Ok(Filled::Complete(gathered)) => self.commit(batch, prepared, *gathered, talk),
+            Ok(Filled::Complete(gathered)) => match known {
+                // Contents that an older export brings back, and that change nothing: no state of their own.
+                Some(record) if gathered.tables.iter().all(TableOutcome::changes_nothing) => {
+                    batch.abort()?;
+                    Ok(Attempt::Done(Box::new(already_applied(record))))
+                }
+                _ => self.commit(batch, prepared, *gathered, talk),
+            },
             Ok(Filled::Again(attempt)) => {
                 batch.abort()?;
                 Ok(attempt)
@@ -173,6 +203,12 @@ impl Job<'_> {
                 // History is never complete, so nothing in it is ever absent.
                 let full =
                     self.options.full && table.name != STAGE_CHANGES.name && !prepared.not_full.contains(&table.name);
+                if table.name == STAGE_CHANGES.name && !is_filled(files) {
+                    talk(
+                        "stage_changes: too many rows to look back in: from_stage, from_status and from_amount stay \
+                         as the source gives them, and figures that need the state before leave out the rest",
+                    );
+                }
                 match self.upsert(batch, table, files, full, &mut gathered)? {
                     Upserted::Counts(counts) => {
                         outcome.inserted = counts.inserted;
@@ -228,19 +264,19 @@ impl Job<'_> {
             Ok(())
         };
         let watched = table.name == "deals";
-        let fill_stages = table.name == STAGE_CHANGES.name && expected_rows(&sources) <= FILLED_HISTORY;
+        let fill_history = table.name == STAGE_CHANGES.name && is_filled(files);
         let options = UpsertOptions {
             full,
             allow_shrink: self.options.allow_shrink,
-            expected_rows: Some(expected_rows(&sources)),
+            expected_rows: Some(expected_rows(sources.iter())),
             on_change: if watched { Some(&mut note) } else { None },
         };
         let (result, totals) = pipeline::run(&sources, self.batch_id, self.threads(files), pipeline::CHUNK, |rows| {
-            if !fill_stages {
+            if !fill_history {
                 return batch.upsert(table, rows, options);
             }
             let mut all = rows.collect::<Result<Vec<RecordBatch>, LakeError>>()?;
-            history::fill_from_stage(&mut all).map_err(LakeError::caller)?;
+            history::fill_before(&mut all).map_err(LakeError::caller)?;
             batch.upsert(table, &mut all.into_iter().map(Ok), options)
         });
         if let Some(file) = totals.undecided {
@@ -394,6 +430,12 @@ impl Job<'_> {
     }
 }
 
+/// Whether no later batch changed the tables to which the inputs belong.
+fn is_current(record: &BatchRecord, prepared: &Prepared, lake: &Lake) -> bool {
+    (prepared.tables.iter().filter(|(_, files)| !files.is_empty()))
+        .all(|(table, _)| record.table_versions.get(*table).copied() == lake.table_version(table))
+}
+
 enum Filled {
     Complete(Box<Gathered>),
     Again(Attempt),
@@ -409,10 +451,14 @@ fn canonical(table: &'static Table) -> &'static Table {
     TABLES.iter().find(|known| known.name == table.name).unwrap_or(table)
 }
 
+/// Whether a history of this size is looked back in.
+fn is_filled(files: &[Ready]) -> bool {
+    expected_rows(files.iter().map(|ready| &ready.file)) <= FILLED_HISTORY
+}
+
 /// Rows to expect, from the length of the lines at the head of the files.
-fn expected_rows(files: &[crate::file::TableFile]) -> u64 {
+fn expected_rows<'f>(files: impl Iterator<Item = &'f crate::file::TableFile>) -> u64 {
     files
-        .iter()
         .map(|file| {
             let bytes = file.end.saturating_sub(file.start);
             let Ok(head) = file.content.part(file.start, 64 << 10) else { return 0 };

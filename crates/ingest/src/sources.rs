@@ -41,6 +41,11 @@ pub fn template(table: &str) -> String {
     builtin::template(table).unwrap_or_default()
 }
 
+/// What a plain CSV for a table must have, and the words that its columns take; nothing for an unknown table.
+pub fn requirements(table: &str) -> Vec<String> {
+    builtin::requirements(table)
+}
+
 fn describe(profile: &Profile) -> Source {
     let table = profile.table();
     let columns = table.map_or_else(Vec::new, |table| {

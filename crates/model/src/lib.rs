@@ -13,3 +13,4 @@ pub mod frame;
 pub mod kpi;
 pub mod segment;
 pub mod table;
+pub mod vocabulary;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use dealframe_lake::Lake;
+use dealframe_model::kpi::Compute;
 use dealframe_model::table::{self, TABLES, Table};
 use dealframe_model::{date, decimal, segment};
 use polars::prelude::*;
@@ -10,6 +11,7 @@ use polars::prelude::*;
 use crate::engine::Engine;
 use crate::error::{QueryError, nearest};
 use crate::facts::FactKind;
+use crate::facts::anchor::HAPPENED;
 use crate::facts::derived::DERIVED;
 use crate::facts::verify::Verified;
 
@@ -265,6 +267,9 @@ impl Engine {
             }
             findings.extend(self.mixed_currencies()?);
         }
+        findings.extend(self.subscriptions()?);
+        findings.extend(self.unknown_metrics()?);
+        findings.extend(self.far_dates()?);
         Ok(findings)
     }
 
@@ -274,6 +279,90 @@ impl Engine {
     /// When the lake cannot be read, or there is no room to make them.
     pub fn verify_rollups(&self) -> Result<Vec<Verified>, QueryError> {
         crate::facts::verify::all(&self.facts)
+    }
+
+    fn subscriptions(&self) -> Result<Vec<Finding>, QueryError> {
+        if self.lake().files("subscriptions")?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let alive = "coalesce(is_deleted, false) = false";
+        let gaps = self.sql(&format!(
+            "select count(*) as found, min(a.subscription_id) as example from \
+             (select subscription_id, account_id, source_system, cast(end_date as int) + 1 as next_day \
+              from subscriptions where {alive} and end_date is not null) as a \
+             join (select account_id as other_account, source_system as other_source, cast(start_date as int) as first_day \
+              from subscriptions where {alive} and date_part('day', start_date) = 1) as b \
+             on a.account_id = b.other_account and a.source_system = b.other_source and a.next_day = b.first_day"
+        ))?;
+        let amounts = self.sql(&format!(
+            "select count(*) as found, min(subscription_id) as example from subscriptions \
+             where {alive} and mrr_amount is null and not coalesce(is_trial, false)"
+        ))?;
+        let gap = "subscriptions end on the last day of a month and another of the same account starts on the next day; \
+                   end_date is the first day on which a subscription no longer runs, so they count as churn and return";
+        let amount = "subscriptions have no monthly amount; recurring revenue counts them as nothing";
+        Ok(finding("gap_of_a_day", "subscriptions", gap, &gaps)
+            .into_iter()
+            .chain(finding("subscription_without_amount", "subscriptions", amount, &amounts))
+            .collect())
+    }
+
+    /// Targets by which nothing is measured.
+    fn unknown_metrics(&self) -> Result<Option<Finding>, QueryError> {
+        if self.lake().files("targets")?.is_empty() {
+            return Ok(None);
+        }
+        let mut known: Vec<&str> = (self.catalogue().all())
+            .filter_map(|definition| match &definition.compute {
+                Compute::Attainment { metric, .. } => Some(metric.as_str()),
+                _ => None,
+            })
+            .collect();
+        known.sort_unstable();
+        known.dedup();
+        let quoted: Vec<String> = known.iter().map(|metric| format!("'{}'", metric.replace('\'', "''"))).collect();
+        let found = self.sql(&format!(
+            "select count(*) as found, min(metric) as example from targets \
+             where coalesce(is_deleted, false) = false and metric not in ({})",
+            quoted.join(", ")
+        ))?;
+        let message = format!("targets have a metric that no definition measures; known: {}", known.join(", "));
+        Ok(finding("unknown_metric", "targets", &message, &found))
+    }
+
+    /// Dates on which nothing can have happened yet: they move "now", from which every open period is read.
+    fn far_dates(&self) -> Result<Vec<Finding>, QueryError> {
+        let mut out = Vec::new();
+        let dates = HAPPENED.into_iter().chain([("deals", "close_date"), ("subscriptions", "start_date")]);
+        for (table, date) in dates {
+            let Some(known) = table::table(table) else { continue };
+            let Some(frame) = scan_lake(self.lake(), table)? else { continue };
+            let fail = |error: PolarsError| QueryError::engine(table, error);
+            let mut rows = frame.filter(col("is_deleted").fill_null(lit(false)).not()).filter(col(date).is_not_null());
+            if (table, date) == ("deals", "close_date") {
+                rows = rows.filter(col("status").cast(DataType::String).neq(lit("open")));
+            }
+            let days = || col(date).cast(DataType::Int32);
+            let middle = rows.clone().select([days().median().alias("middle")]).collect().map_err(fail)?;
+            let middle = middle.column("middle").and_then(|column| column.f64().cloned()).map_err(fail)?.get(0);
+            let Some(middle) = middle else { continue };
+            let limit = far_from(middle as i32);
+            let far = rows
+                .filter(days().gt(lit(limit)))
+                .select([len().alias("found"), col(known.key).min().alias("example")]);
+            let far = far.collect().map_err(fail)?;
+            let found = far.column("found").and_then(|column| column.cast(&DataType::UInt64)).map_err(fail)?;
+            let found = found.u64().map_err(fail)?.get(0).unwrap_or(0);
+            if found > 0 {
+                let example = texts(far.column("example").map_err(fail)?).map_err(fail)?.into_iter().next().flatten();
+                let message = format!(
+                    "{date} lies beyond {}; the newest date is taken as today where no --as-of is given",
+                    date::format(limit)
+                );
+                out.push(Finding { check: "far_date", table: known.name, rows: found, message, example });
+            }
+        }
+        Ok(out)
     }
 
     fn orphans(
@@ -313,6 +402,11 @@ impl Engine {
             example: None,
         }))
     }
+}
+
+/// The day beyond which a date is taken for a slip: twenty years after the middle one of its column, 2100 at the latest.
+fn far_from(middle: i32) -> i32 {
+    date::add_months(middle, 240).min(date::from_civil(2100, 1, 1))
 }
 
 fn finding(check: &'static str, table: &'static str, message: &str, found: &SqlResult) -> Option<Finding> {

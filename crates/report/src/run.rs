@@ -157,7 +157,10 @@ fn one(job: &Job, engine: &Engine, folder: &Path, options: &RunOptions<'_>) -> R
             failure,
         })
         .collect();
-    (options.talk)(&format!("{}: {} sections written to {}", job.spec.title, sections.len(), folder.display()));
+    let failed = sections.iter().filter(|section| section.failure.is_some()).count();
+    let written = sections.len() - failed;
+    let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+    (options.talk)(&format!("{}: {written} sections written to {}{failed}", job.spec.title, folder.display()));
     Ok(ReportResult {
         spec: job.path.clone(),
         name: job.name.clone(),

@@ -15,6 +15,7 @@ mod demonstration;
 mod determinism;
 mod formats;
 mod full_disk;
+mod hints;
 mod interval;
 mod killed;
 mod known_answers;

@@ -25,7 +25,9 @@ pub(super) fn run(arguments: &SourcesArguments) -> anyhow::Result<ExitCode> {
             known.dedup();
             return Err(refuse(format!("no source called `{name}`"), format!("sources: {}", known.join(", "))));
         }
-        printer::talk("header of a plain CSV; columns you do not have may be left out");
+        for line in dealframe_ingest::requirements(&wanted) {
+            printer::talk(&line);
+        }
         output::text(&format!("{}\n", template.trim_end()), &arguments.output)?;
         return Ok(ExitCode::SUCCESS);
     }

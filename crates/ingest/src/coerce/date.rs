@@ -130,6 +130,36 @@ pub fn parse_timestamp(text: &[u8], order: Option<DateOrder>, zone: &Zone) -> Re
     }
 }
 
+/// What a text says about the time of day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// A date, or nothing at all.
+    Absent,
+    /// 00:00, which is also how a date is written where times are asked for.
+    Midnight,
+    Time,
+}
+
+/// The time of day that a date or instant is written with.
+pub fn clock(text: &[u8]) -> Clock {
+    if (text.len() == 13 || text.len() == 10) && text.iter().all(u8::is_ascii_digit) {
+        return match epoch(text) {
+            Ok((_, 0, _)) => Clock::Midnight,
+            Ok(_) => Clock::Time,
+            Err(_) => Clock::Absent,
+        };
+    }
+    let Some(colon) = memchr::memchr(b':', text) else { return Clock::Absent };
+    let hour = &text[text[..colon].iter().rposition(|byte| !byte.is_ascii_digit()).map_or(0, |at| at + 1)..colon];
+    let rest = &text[colon..];
+    let zeros = rest.iter().take_while(|byte| matches!(byte, b'0' | b':' | b'.' | b',')).count();
+    let rest = rest[zeros..].trim_ascii_start();
+    let is_morning = matches!(rest, [b'A' | b'a', b'M' | b'm', ..]);
+    let is_midnight = if is_morning { hour == b"12" } else { matches!(hour, b"0" | b"00") };
+    let is_whole_hour = !rest.first().is_some_and(u8::is_ascii_digit);
+    if is_midnight && is_whole_hour { Clock::Midnight } else { Clock::Time }
+}
+
 /// Days, microseconds of the day, and the offset from UTC in microseconds if there is one.
 fn moment(text: &[u8], order: Option<DateOrder>) -> Result<(i32, i64, Option<i64>), DateFault> {
     if let Some((days, micros)) = zulu(text) {
@@ -258,6 +288,11 @@ fn day(text: &[u8], order: Option<DateOrder>) -> Result<Parts<'_>, DateFault> {
         (None, Some(_)) => Err(DateFault::OtherOrder),
         (None, None) => Err(DateFault::NotADate),
     }
+}
+
+/// A date with dots, as `31.01.2024`.
+pub fn is_dotted(text: &[u8]) -> bool {
+    text.iter().find(|byte| !byte.is_ascii_digit()) == Some(&b'.') && day(text, None).is_ok()
 }
 
 /// For the evidence of a column: which orders a date with the year last allows. `None`: no such date.
@@ -393,6 +428,27 @@ mod tests {
 
     fn day_of(text: &str, order: Option<DateOrder>) -> Result<String, DateFault> {
         parse_date(text.as_bytes(), order, &Zone::Utc).map(date::format)
+    }
+
+    #[test]
+    fn times_of_day() {
+        for (text, expected) in [
+            ("", Clock::Absent),
+            ("2024-01-02", Clock::Absent),
+            ("31.01.2024", Clock::Absent),
+            ("2024-01-02T00:00:00Z", Clock::Midnight),
+            ("2024-01-02 00:00", Clock::Midnight),
+            ("2024-01-02T00:00:00.000+02:00", Clock::Midnight),
+            ("1/2/2024 12:00 AM", Clock::Midnight),
+            ("1/2/2024 12:00 PM", Clock::Time),
+            ("2024-01-02T00:00:01Z", Clock::Time),
+            ("2024-01-02 00:30", Clock::Time),
+            ("2024-01-02T10:00:00Z", Clock::Time),
+            ("1704153600000", Clock::Midnight),
+            ("1704153600001", Clock::Time),
+        ] {
+            assert_eq!(clock(text.as_bytes()), expected, "{text}");
+        }
     }
 
     #[test]

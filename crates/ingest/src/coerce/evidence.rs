@@ -3,7 +3,9 @@
 //!
 //! Evidence is collected over cells and never guessed from one. No evidence at all about a
 //! date order is an error that the user settles; both kinds of evidence in one column is one
-//! too. A number column without evidence has a decimal point (`1,234` is then a thousand).
+//! too. A number column without evidence is written as the others of its file; else it has a
+//! decimal point (`1,234` is then a thousand), unless the file shows habits of countries with a
+//! decimal comma: then only the user can tell whether `1.234` is a thousand.
 
 use super::date::{self, DateOrder};
 use super::number::{self, Says, Separator};
@@ -28,11 +30,16 @@ pub struct DateEvidence {
     pub month_first: Option<Sample>,
     /// The first cells that could be either.
     pub either: Vec<Sample>,
+    /// A date with dots, as countries with a decimal comma write it.
+    pub dotted: Option<Sample>,
 }
 
 impl DateEvidence {
     /// Takes a cell into account.
     pub fn see(&mut self, cell: &[u8], line: u64) {
+        if self.dotted.is_none() && date::is_dotted(cell) {
+            self.dotted = Some(Sample::new(cell, line));
+        }
         match date::allowed_orders(cell) {
             Some((true, false)) if self.day_first.is_none() => self.day_first = Some(Sample::new(cell, line)),
             Some((false, true)) if self.month_first.is_none() => self.month_first = Some(Sample::new(cell, line)),
@@ -56,11 +63,17 @@ impl DateEvidence {
     }
 }
 
+const EURO: &[u8] = "€".as_bytes();
+
 /// What the cells of a number column said.
 #[derive(Debug, Clone, Default)]
 pub struct NumberEvidence {
     pub point: Option<Sample>,
     pub comma: Option<Sample>,
+    /// The first cells whose one separator could be either.
+    pub either: Vec<Sample>,
+    /// A number with the sign of the euro.
+    pub euro: Option<Sample>,
 }
 
 impl NumberEvidence {
@@ -69,16 +82,29 @@ impl NumberEvidence {
         if !cell.iter().any(|byte| matches!(byte, b',' | b'.')) {
             return;
         }
+        if self.euro.is_none() && cell.windows(EURO.len()).any(|part| part == EURO) {
+            self.euro = Some(Sample::new(cell, line));
+        }
         match number::says(cell) {
+            Some(Says::Nothing) if self.either.len() < 3 => self.either.push(Sample::new(cell, line)),
             Some(Says::Point) if self.point.is_none() => self.point = Some(Sample::new(cell, line)),
             Some(Says::Comma) if self.comma.is_none() => self.comma = Some(Sample::new(cell, line)),
             _ => {}
         }
     }
 
-    /// The separator; a point when nothing speaks for a comma.
-    pub fn separator(&self) -> Separator {
-        if self.comma.is_some() && self.point.is_none() { Separator::Comma } else { Separator::Point }
+    /// The separator, if the cells agree on one.
+    pub fn separator(&self) -> Option<Separator> {
+        match (&self.point, &self.comma) {
+            (Some(_), None) => Some(Separator::Point),
+            (None, Some(_)) => Some(Separator::Comma),
+            _ => None,
+        }
+    }
+
+    /// Cells exist that can be read both ways, and none settles it.
+    pub fn is_ambiguous(&self) -> bool {
+        !self.either.is_empty() && self.point.is_none() && self.comma.is_none()
     }
 
     /// Both separators occur.
@@ -103,9 +129,9 @@ mod tests {
         assert_eq!(dates.order(), None);
         let mut numbers = NumberEvidence::default();
         numbers.see(b"1,234", 2);
-        assert_eq!(numbers.separator(), Separator::Point);
+        assert!(numbers.is_ambiguous());
         numbers.see(b"399,00", 3);
-        assert_eq!(numbers.separator(), Separator::Comma);
+        assert_eq!(numbers.separator(), Some(Separator::Comma));
         numbers.see(b"1.5", 4);
         assert!(numbers.is_mixed());
     }

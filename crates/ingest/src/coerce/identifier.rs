@@ -22,6 +22,9 @@ pub enum Normalise {
     Domain,
     /// The first of several identifiers separated by semicolons.
     FirstOfList,
+    /// The code of a currency in capitals; names of currencies stay. What currency columns do by themselves.
+    #[serde(skip)]
+    Currency,
 }
 
 impl Normalise {
@@ -40,6 +43,8 @@ impl Normalise {
                 let end = memchr::memchr(b';', text).unwrap_or(text.len());
                 out.extend_from_slice(text[..end].trim_ascii());
             }
+            Self::Currency if text.len() == 3 => out.extend(text.iter().map(u8::to_ascii_uppercase)),
+            Self::Currency => out.extend_from_slice(text),
         }
     }
 }

@@ -163,6 +163,11 @@ pub fn says(text: &[u8]) -> Option<Says> {
     }
 }
 
+/// A number whose one separator may group thousands or come before decimals: `1.234`, `1,234`.
+pub fn is_ambiguous(text: &[u8]) -> bool {
+    text.iter().any(|byte| matches!(byte, b',' | b'.')) && says(text) == Some(Says::Nothing)
+}
+
 /// Whether the text is a number with this grouping and decimal separator.
 fn grouped(text: &[u8], group: u8, decimal: u8) -> bool {
     let mut halves = text.splitn(2, |byte| *byte == decimal);
@@ -180,7 +185,8 @@ fn grouped(text: &[u8], group: u8, decimal: u8) -> bool {
         }
     }
     first.iter().all(u8::is_ascii_digit)
-        && (!several || (1..=3).contains(&first.len()))
+        // 0,125 groups nothing: nobody writes a thousand with a leading zero.
+        && (!several || ((1..=3).contains(&first.len()) && first[0] != b'0'))
         && (!first.is_empty() || fraction.is_some_and(|digits| !digits.is_empty()))
 }
 
@@ -272,6 +278,9 @@ mod tests {
             ("--", Point, Err(NotANumber)),
             (".5", Point, Ok(5_000)),
             ("5.", Point, Ok(50_000)),
+            ("0,125", Comma, Ok(1_250)),
+            ("0,125", Point, Err(OtherSeparator)),
+            ("0.125", Comma, Err(OtherSeparator)),
         ];
         for (text, separator, expected) in table {
             assert_eq!(read(text, separator), expected, "{text} {separator:?}");
@@ -298,6 +307,9 @@ mod tests {
             ("1.234,5", Some(Says::Comma)),
             ("1.234.567", Some(Says::Comma)),
             ("1,234,567", Some(Says::Point)),
+            ("1.234", Some(Says::Nothing)),
+            ("0.125", Some(Says::Point)),
+            ("0,125", Some(Says::Comma)),
             ("x", None),
         ] {
             assert_eq!(says(text.as_bytes()), expected, "{text}");

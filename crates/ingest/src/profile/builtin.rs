@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use dealframe_model::table::{ColumnType, TABLES, Table};
+use dealframe_model::vocabulary;
 
-use super::mapping::Unmapped;
 use super::{ColumnMapping, Profile, ProfileError, read};
 
 macro_rules! profiles {
@@ -138,12 +138,6 @@ fn canonical(table: &'static Table) -> Profile {
         });
         if let Some(parts) = made_of(table, column.name) {
             mapping.key_of = parts.iter().map(|part| (*part).to_owned()).collect();
-        } else if column.name == "status" && matches!(table.name, "deals" | "stage_changes") {
-            mapping.map = ["open", "won", "lost"].map(|word| (word.to_owned(), word.to_owned())).into();
-            mapping.unmapped = Unmapped::Reject;
-            if column.required {
-                fingerprint.push(column.name.to_owned());
-            }
         } else if column.name == "origin" {
             mapping.default = Some("history_export".to_owned());
         } else if column.required && column.name != "source_system" && !has_twin {
@@ -180,6 +174,28 @@ pub fn template(table: &str) -> Option<String> {
     Some(format!("{}\n", made.join(",")))
 }
 
+/// What a plain CSV for a table must have, and which words its columns take: lines for people.
+pub fn requirements(table: &str) -> Vec<String> {
+    let Some(table) = dealframe_model::table::table(table) else { return Vec::new() };
+    let mut out = vec![format!(
+        "header of a plain CSV; it must have {}, the other columns may be left out",
+        canonical(table).fingerprints.concat().join(", ")
+    )];
+    for column in table.own {
+        if let Some(vocabulary) = vocabulary::vocabulary(table.name, column.name) {
+            let others =
+                if vocabulary.is_closed { "a row with another word is rejected" } else { "other words are kept" };
+            out.push(format!("{}: {}, in any case; {others}", column.name, vocabulary.list()));
+        } else if column.about.contains("first day")
+            || column.about.contains("First day")
+            || column.about.contains("Last day")
+        {
+            out.push(format!("{}: {}", column.name, column.about));
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -208,5 +224,11 @@ mod tests {
             assert_eq!(found.profile.table, Some(table.name.to_owned()));
         }
         assert_eq!(template("nothing"), None);
+        assert_eq!(requirements("nothing"), Vec::<String>::new());
+        let spend = requirements("spend").join("\n");
+        assert!(spend.contains("must have spend_date, kind, amount,"), "{spend}");
+        assert!(spend.contains("kind: marketing, sales, fixed or variable, in any case"), "{spend}");
+        let subscriptions = requirements("subscriptions").join("\n");
+        assert!(subscriptions.contains("end_date: First day on which it no longer runs"), "{subscriptions}");
     }
 }

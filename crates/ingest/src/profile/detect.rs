@@ -24,6 +24,8 @@ pub struct Match {
 pub struct Nearest {
     pub profile: String,
     pub missing: Vec<String>,
+    /// Why it does not fit although it has all headers that it needs.
+    pub obstacle: Option<String>,
 }
 
 /// Finds the header among the first records of a file, and the profile that fits it best.
@@ -55,8 +57,7 @@ fn score(profile: &Arc<Profile>, headers: &Headers, own: bool) -> Option<usize> 
         .filter(|needed| needed.iter().all(|alias| headers.find(alias, &profile.strip_prefixes).is_some()))
         .map(Vec::len)
         .max()?;
-    let has_all = |list: &Vec<String>| list.iter().all(|alias| headers.find(alias, &profile.strip_prefixes).is_some());
-    if profile.absent.iter().any(has_all) {
+    if is_other(profile, headers) {
         return None;
     }
     let priority = if own { 1_000_000 } else { 0 };
@@ -65,12 +66,7 @@ fn score(profile: &Arc<Profile>, headers: &Headers, own: bool) -> Option<usize> 
     }
     let table = profile.table()?;
     let plan = Plan::new(profile, table, headers, "");
-    let fillable = plan
-        .columns
-        .iter()
-        .filter(|planned| planned.column.required)
-        .all(|planned| !matches!(planned.feed, Feed::Nothing) || planned.default.is_some());
-    if !fillable {
+    if unfilled(&plan).next().is_some() {
         return None;
     }
     let homes = headers.names.len() - plan.extra.len();
@@ -81,15 +77,43 @@ fn score(profile: &Arc<Profile>, headers: &Headers, own: bool) -> Option<usize> 
     Some(priority + homes * 100 + fingerprint * 2 + usize::from(!profile.canonical))
 }
 
+/// Whether the file has headers by which it is something else.
+fn is_other(profile: &Profile, headers: &Headers) -> bool {
+    let has_all = |list: &Vec<String>| list.iter().all(|alias| headers.find(alias, &profile.strip_prefixes).is_some());
+    profile.absent.iter().any(has_all)
+}
+
+/// Required columns that nothing in the file feeds.
+fn unfilled(plan: &Plan) -> impl Iterator<Item = &'static str> {
+    let required = plan.columns.iter().filter(|planned| planned.column.required);
+    required
+        .filter(|planned| matches!(planned.feed, Feed::Nothing) && planned.default.is_none())
+        .map(|planned| planned.column.name)
+}
+
+/// Why a profile whose headers are all there does not fit.
+fn obstacle(profile: &Arc<Profile>, headers: &Headers) -> Option<String> {
+    let plan = Plan::new(profile, profile.table()?, headers, "");
+    if let Some(column) = unfilled(&plan).next() {
+        let headers = profile.columns.get(column).map(|mapping| mapping.from.join(", ")).unwrap_or_default();
+        return Some(format!("nothing fills its required column {column} (headers that would: {headers})"));
+    }
+    if profile.canonical && !plan.extra.is_empty() {
+        return Some(format!("most of the headers are none of its columns: {}", plan.unmapped().join(", ")));
+    }
+    None
+}
+
 fn nearest(profiles: &[Arc<Profile>], headers: &Headers) -> Option<Nearest> {
     let mut best: Option<(f64, Nearest)> = None;
-    for profile in profiles.iter().filter(|profile| profile.skip.is_none()) {
+    for profile in profiles.iter().filter(|profile| profile.skip.is_none() && !is_other(profile, headers)) {
         for needed in &profile.fingerprints {
             let missing: Vec<String> =
                 needed.iter().filter(|alias| headers.find(alias, &profile.strip_prefixes).is_none()).cloned().collect();
             let share = 1.0 - missing.len() as f64 / needed.len() as f64;
             if share > 0.0 && best.as_ref().is_none_or(|(other, _)| share > *other) {
-                best = Some((share, Nearest { profile: profile.name(), missing }));
+                let obstacle = if missing.is_empty() { obstacle(profile, headers) } else { None };
+                best = Some((share, Nearest { profile: profile.name(), missing, obstacle }));
             }
         }
     }

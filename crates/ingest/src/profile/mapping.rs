@@ -31,6 +31,18 @@ pub struct Rule {
     pub then: String,
 }
 
+/// What a number is multiplied and divided by when all conditions hold; with neither it means nothing.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Factor {
+    /// Input or column, and the texts that count, as in a rule.
+    pub when: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    pub multiply: Option<i64>,
+    #[serde(default)]
+    pub divide: Option<i64>,
+}
+
 /// The mapping of one column.
 #[derive(Debug, Clone, Default)]
 pub struct ColumnMapping {
@@ -45,6 +57,8 @@ pub struct ColumnMapping {
     pub percent: bool,
     pub multiply: Option<i64>,
     pub divide: Option<i64>,
+    /// The first whose conditions hold; where none holds the column is empty.
+    pub factors: Vec<Factor>,
     pub round: bool,
     pub rules: Vec<Rule>,
     pub key_of: Vec<String>,
@@ -77,6 +91,8 @@ struct Keys {
     multiply: Option<i64>,
     #[serde(default)]
     divide: Option<i64>,
+    #[serde(default)]
+    factors: Vec<Factor>,
     #[serde(default)]
     round: bool,
     #[serde(default)]
@@ -123,6 +139,7 @@ impl<'de> Deserialize<'de> for ColumnMapping {
                     percent: keys.percent,
                     multiply: keys.multiply,
                     divide: keys.divide,
+                    factors: keys.factors,
                     round: keys.round,
                     rules: keys.rules,
                     key_of: keys.key_of,
@@ -156,13 +173,20 @@ impl ColumnMapping {
             return Some("percent needs a fraction column".to_owned());
         }
         let numeric = matches!(kind, ColumnType::Integer | ColumnType::Money | ColumnType::Fraction | ColumnType::Rate);
-        if !numeric && (self.multiply.is_some() || self.divide.is_some()) {
-            return Some("multiply and divide need a number column".to_owned());
+        let scaled = self.multiply.is_some() || self.divide.is_some();
+        if !numeric && (scaled || !self.factors.is_empty()) {
+            return Some("multiply, divide and factors need a number column".to_owned());
         }
-        if self.divide == Some(0) || self.multiply == Some(0) {
+        if scaled && !self.factors.is_empty() {
+            return Some("factors stand instead of multiply and divide".to_owned());
+        }
+        let numbers = self.factors.iter().flat_map(|factor| [factor.multiply, factor.divide]);
+        if numbers.chain([self.multiply, self.divide]).any(|number| number == Some(0)) {
             return Some("multiply and divide must not be 0".to_owned());
         }
-        for condition in self.rules.iter().flat_map(|rule| rule.when.keys()).chain(self.only_when.keys()) {
+        let rules = self.rules.iter().flat_map(|rule| rule.when.keys());
+        let factors = self.factors.iter().flat_map(|factor| factor.when.keys());
+        for condition in rules.chain(factors).chain(self.only_when.keys()) {
             let known = profile.inputs.contains_key(condition) || profile.columns.contains_key(condition);
             if !known {
                 return Some(format!("the rule looks at {condition:?}, which is neither an input nor a column"));

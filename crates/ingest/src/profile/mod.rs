@@ -10,7 +10,7 @@
 //! table: deals                        # canonical table
 //! fingerprints: [[Opp No, Phase]]     # the file must have all headers of one of these lists
 //! absent: [[Campaign, Clicks]]        # a file with all headers of one of these lists is something else
-//! inputs: {done: [Is Done], phase: [Phase]} # headers that only rules look at
+//! inputs: {done: [Is Done], phase: [Phase], unit: [Per]} # headers that only rules and factors look at
 //! columns:
 //!   deal_id: [Opp No, Opp Number]     # the first header that the file has
 //!   owner_id: {from: [Owner Mail], normalise: lower}   # salesforce_id, zoho_id, guid, lower, domain, first_of_list
@@ -18,6 +18,7 @@
 //!   product_id: {from: [Product], map: {GTXPro: GTX Pro}, unmapped: keep}  # or null, or reject
 //!   probability: {from: [Chance], percent: true}       # 40 means 0.40
 //!   resolution_minutes: {from: [Hours], multiply: 60}  # or divide; round: true keeps what fits
+//!   list_amount: {from: [Price], factors: [{when: {unit: [year]}, divide: 12}]}  # empty where none holds, or one without number
 //!   status:                           # the first rule whose conditions all hold
 //!     rules: [{when: {done: [true], phase: ["*won*"]}, then: won}]
 //!     default: open                   # value where the cell is empty or no rule holds
@@ -34,6 +35,8 @@
 //!
 //! Headers match whatever their case, accents, punctuation and blanks, with a trailing `*`,
 //! with a relation before them (`Opportunity: Stage`) and with a currency behind (`Cost (USD)`).
+//! Words that definitions compare with are taken in any case, and codes of currencies become
+//! capitals, without a word in the profile: see `dealframe_model::vocabulary`.
 
 pub mod builtin;
 pub mod detect;

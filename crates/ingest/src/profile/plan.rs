@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dealframe_model::table::{Column, ColumnType, Table};
+use dealframe_model::vocabulary::{self, Vocabulary};
 use hashbrown::HashMap;
 
 use super::Profile;
@@ -43,6 +44,21 @@ pub enum Feed {
 pub struct PlannedRule {
     pub conditions: Vec<Condition>,
     pub then: Vec<u8>,
+}
+
+/// A factor whose inputs the file has.
+#[derive(Debug, Clone)]
+pub struct PlannedFactor {
+    pub conditions: Vec<Condition>,
+    /// What to multiply and divide by; `None`: the value means nothing to the column.
+    pub factor: Option<Scale>,
+}
+
+/// What a number is multiplied and then divided by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scale {
+    pub multiply: i64,
+    pub divide: i64,
 }
 
 /// The texts of one field that count.
@@ -120,12 +136,19 @@ pub struct PlannedColumn {
     /// Lower-case text and what it becomes.
     pub map: HashMap<String, String>,
     pub unmapped: Unmapped,
+    /// The words that have a meaning here.
+    pub vocabulary: Option<Vocabulary>,
     pub normalise: Option<Normalise>,
     pub percent: bool,
     pub multiply: i64,
     pub divide: i64,
+    /// The first whose conditions hold replaces `multiply` and `divide`; where none holds there is no value.
+    pub factors: Vec<PlannedFactor>,
     pub order: Option<DateOrder>,
     pub form: Form,
+    /// The column was decided without evidence in a file that may write decimal commas: a number that can be
+    /// read both ways asks for a look at the whole file.
+    pub wary: bool,
 }
 
 impl PlannedColumn {
@@ -240,8 +263,9 @@ fn planned(
         _ => feed(profile, table, mapping, headers),
     };
     // A field of which the column may hold only a part, or nothing, stays in `extra` as well.
-    let partial =
-        !mapping.only_when.is_empty() || matches!(mapping.normalise, Some(Normalise::Domain | Normalise::FirstOfList));
+    let partial = !mapping.only_when.is_empty()
+        || !mapping.factors.is_empty()
+        || matches!(mapping.normalise, Some(Normalise::Domain | Normalise::FirstOfList));
     match &feed {
         Feed::Field(_) if partial => {}
         Feed::Field(field) => used[*field] = true,
@@ -257,6 +281,10 @@ fn planned(
         }
         _ => {}
     }
+    let factors: Vec<PlannedFactor> =
+        mapping.factors.iter().filter_map(|factor| planned_factor(profile, factor, headers)).collect();
+    // Without the inputs no factor is known, and a number without its factor means nothing.
+    let feed = if factors.is_empty() && !mapping.factors.is_empty() { Feed::Nothing } else { feed };
     let (feed, only_when) = match conditions(profile, &mapping.only_when, headers) {
         Some(conditions) => (feed, conditions),
         None => (Feed::Nothing, Vec::new()),
@@ -269,12 +297,15 @@ fn planned(
         only_when,
         map: mapping.map.iter().map(|(from, to)| (from.trim().to_lowercase(), to.clone())).collect(),
         unmapped: mapping.unmapped,
-        normalise: mapping.normalise,
+        vocabulary: vocabulary::vocabulary(table.name, column.name),
+        normalise: mapping.normalise.or(vocabulary::is_currency(column.name).then_some(Normalise::Currency)),
         percent: mapping.percent,
         multiply: mapping.multiply.unwrap_or(1),
         divide: mapping.divide.unwrap_or(1),
+        factors,
         order: None,
         form: Form { scale, round: mapping.round, ..Form::default() },
+        wary: false,
     }
 }
 
@@ -311,6 +342,14 @@ fn feed(profile: &Profile, table: &'static Table, mapping: &ColumnMapping, heade
 fn planned_rule(profile: &Profile, rule: &super::mapping::Rule, headers: &Headers) -> Option<PlannedRule> {
     let conditions = conditions(profile, &rule.when, headers)?;
     Some(PlannedRule { conditions, then: rule.then.clone().into_bytes() })
+}
+
+/// `None` when the file lacks an input of the factor: it cannot hold.
+fn planned_factor(profile: &Profile, factor: &super::mapping::Factor, headers: &Headers) -> Option<PlannedFactor> {
+    let conditions = conditions(profile, &factor.when, headers)?;
+    let means_something = factor.multiply.is_some() || factor.divide.is_some();
+    let scale = Scale { multiply: factor.multiply.unwrap_or(1), divide: factor.divide.unwrap_or(1) };
+    Some(PlannedFactor { conditions, factor: means_something.then_some(scale) })
 }
 
 fn conditions(profile: &Profile, wanted: &BTreeMap<String, Vec<String>>, headers: &Headers) -> Option<Vec<Condition>> {

@@ -201,10 +201,11 @@ fn documentation(base: &mut Base, input: &Input, profile: &Profile, dialect: &Di
 fn unknown(base: &mut Base, input: &Input, dialect: &Dialect, nearest: Option<Nearest>) -> Result<(), IngestError> {
     let State::Text(decoded) = &input.state else { return Ok(()) };
     let message = match nearest {
-        Some(Nearest { profile, missing }) if missing.is_empty() => {
-            format!("no recognised export; the nearest is {profile}, but a column that it needs cannot be filled")
+        Some(Nearest { profile, missing, obstacle }) if missing.is_empty() => {
+            let obstacle = obstacle.unwrap_or_else(|| "the file has headers of another export".to_owned());
+            format!("no recognised export; the nearest is {profile}, but {obstacle}")
         }
-        Some(Nearest { profile, missing }) => {
+        Some(Nearest { profile, missing, .. }) => {
             format!("no recognised export; the nearest is {profile}, which needs also: {}", missing.join(", "))
         }
         None => "no recognised export; no header is known".to_owned(),

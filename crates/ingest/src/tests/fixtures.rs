@@ -473,22 +473,22 @@ fn the_example_exports_load_without_a_reject() {
     load(&root.join("stripe"), &folder.lake()).unwrap();
     assert_eq!(
         rows(&folder.lake(), "subscriptions", &["subscription_id", "mrr_amount", "currency", "end_date"]),
-        [["sub_0001", "49.0000", "EUR", "∅"], ["sub_0002", "∅", "EUR", "2024-02-20"]]
+        [["sub_0001", "49.0000", "EUR", "∅"], ["sub_0002", "15.8333", "EUR", "2024-02-20"]]
     );
 }
 
 #[test]
-fn the_stage_before_is_filled_from_the_history_itself() {
+fn the_state_before_is_filled_from_the_history_itself() {
     let folder = Folder::new();
     let root =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/salesforce/OpportunityHistory.csv");
     load(&root, &folder.lake()).unwrap();
     assert_eq!(
-        rows(&folder.lake(), "stage_changes", &["changed_at", "from_stage", "stage", "status"]),
+        rows(&folder.lake(), "stage_changes", &["changed_at", "from_stage", "stage", "from_status", "status"]),
         [
-            ["2024-01-10T08:30:00Z", "∅", "Prospecting", "open"],
-            ["2024-02-20T12:00:00Z", "Prospecting", "Negotiation/Review", "open"],
-            ["2024-03-28T16:20:00Z", "Negotiation/Review", "Closed Won", "won"],
+            ["2024-01-10T08:30:00Z", "∅", "Prospecting", "∅", "open"],
+            ["2024-02-20T12:00:00Z", "Prospecting", "Negotiation/Review", "open", "open"],
+            ["2024-03-28T16:20:00Z", "Negotiation/Review", "Closed Won", "open", "won"],
         ]
     );
 }

@@ -3,7 +3,7 @@
 //! The wall clock is never asked: the same lake gives the same answer on any day. The export
 //! date of the newest batch (`ingest --as-of`) decides where there is one; else the newest date
 //! on which something has happened. Dates that lie ahead by nature (expected closing, due
-//! tasks, targets) do not count.
+//! tasks, targets, the agreed end of a subscription) do not count.
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Date32Type, Int32Type};
@@ -15,7 +15,7 @@ use super::store;
 use crate::error::QueryError;
 
 /// Dates on which something has happened, whatever the state of the row.
-const HAPPENED: [(&str, &str); 9] = [
+pub(crate) const HAPPENED: [(&str, &str); 9] = [
     ("deals", "created_date"),
     ("stage_changes", "changed_date"),
     ("leads", "created_date"),
@@ -27,13 +27,21 @@ const HAPPENED: [(&str, &str); 9] = [
     ("events", "event_date"),
 ];
 
+/// Name under which the date is kept; another one whenever other dates count.
+const NOTE: &str = "anchor-2";
+
+/// Words of a subscription that has not begun, whatever its start date says.
+const AHEAD: [&str; 6] = ["future", "scheduled", "pending", "draft", "not started", "not_started"];
+/// Words of a subscription that has ended.
+const ENDED: [&str; 7] = ["cancelled", "canceled", "ended", "expired", "churned", "terminated", "inactive"];
+
 /// As [`newest_date`], found once for every state of a lake.
 pub(crate) fn cached(lake: &Lake) -> Result<Option<i32>, QueryError> {
-    if let Some(known) = store::read_note(lake, "anchor") {
+    if let Some(known) = store::read_note(lake, NOTE) {
         return Ok(known.parse().ok());
     }
     let newest = newest_date(lake)?;
-    store::write_note(lake, "anchor", &newest.map_or_else(|| "none".to_owned(), |day| day.to_string()));
+    store::write_note(lake, NOTE, &newest.map_or_else(|| "none".to_owned(), |day| day.to_string()));
     Ok(newest)
 }
 
@@ -42,7 +50,7 @@ fn newest_date(lake: &Lake) -> Result<Option<i32>, QueryError> {
     if let Some(day) = lake.batches()?.last().and_then(|batch| batch.as_of) {
         return Ok(Some(day));
     }
-    let mut newest = closed_deals(lake)?;
+    let mut newest = closed_deals(lake)?.max(subscriptions(lake)?);
     for (table, date) in HAPPENED {
         newest = newest.max(newest_of(lake, table, date)?);
     }
@@ -77,6 +85,38 @@ fn closed_deals(lake: &Lake) -> Result<Option<i32>, QueryError> {
         for (date, code) in dates.iter().zip(status.keys().iter()) {
             if code.is_some_and(|code| !open[code as usize]) {
                 newest = newest.max(date);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(newest)
+}
+
+/// Starts of subscriptions that have begun, and ends of those that have ended.
+fn subscriptions(lake: &Lake) -> Result<Option<i32>, QueryError> {
+    let mut newest = None;
+    let dates = ["start_date", "cancelled_date", "end_date"];
+    let columns = [&dates[..], &["status", "is_deleted"]].concat();
+    read_columns(lake, "subscriptions", &columns, &mut |batch| {
+        let batch = live_rows(batch)?;
+        let status = column(&batch, "status")?.as_dictionary::<Int32Type>();
+        let names = status.values().as_string::<i32>();
+        let is_one_of = |list: &[&str]| -> Vec<bool> {
+            (0..names.len()).map(|code| list.iter().any(|word| word.eq_ignore_ascii_case(names.value(code)))).collect()
+        };
+        let (ahead, ended) = (is_one_of(&AHEAD), is_one_of(&ENDED));
+        // Without a status the date of a cancellation is believed, the end of a contract is not.
+        let counts: [(&str, &[bool], bool, bool); 3] = [
+            ("start_date", &ahead, false, true),
+            ("cancelled_date", &ended, true, true),
+            ("end_date", &ended, true, false),
+        ];
+        for (name, words, wanted, unknown) in counts {
+            let dates = column(&batch, name)?.as_primitive::<Date32Type>();
+            for (date, code) in dates.iter().zip(status.keys().iter()) {
+                if code.map_or(unknown, |code| words[code as usize] == wanted) {
+                    newest = newest.max(date);
+                }
             }
         }
         Ok(())

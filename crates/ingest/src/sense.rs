@@ -1,0 +1,161 @@
+//! What the columns of one row say together: a rate of exchange that can be one, a score on its scale.
+//!
+//! Every cell fits its column, and yet the row means nothing: a rate of 0 turns money into
+//! nothing, a 7 of 5 lifts a mean above the best score. Such a row is rejected like one with a
+//! bad cell. Only tables that have such a rule pay for it.
+
+use dealframe_model::decimal;
+
+use crate::column::Builder;
+use crate::profile::plan::PlannedColumn;
+
+/// Why a row means nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Nonsense {
+    pub column: &'static str,
+    pub value: String,
+    pub message: String,
+}
+
+/// The rule of a table, with the positions of its columns.
+#[derive(Debug, Clone, Copy)]
+pub enum Rule {
+    Rate { from: usize, to: usize, rate: usize },
+    Score { kind: usize, score: usize, scale_max: usize },
+}
+
+/// One, with the digits that rates and scores keep.
+const ONE_RATE: i128 = 100_000_000;
+const ONE: i128 = 10_000;
+const TWO: i128 = 2 * ONE;
+/// The best score of the question whether one would recommend us.
+const NPS_MAX: i128 = 10 * ONE;
+/// The best score of an answer on satisfaction that names no scale.
+const CSAT_MAX: i128 = 5 * ONE;
+
+impl Rule {
+    /// The rule of a table.
+    pub fn of(table: &str, columns: &[PlannedColumn]) -> Option<Self> {
+        let position = |name: &str| columns.iter().position(|planned| planned.column.name == name);
+        match table {
+            "fx_rates" => Some(Self::Rate {
+                from: position("from_currency")?,
+                to: position("to_currency")?,
+                rate: position("rate")?,
+            }),
+            "surveys" => Some(Self::Score {
+                kind: position("kind")?,
+                score: position("score")?,
+                scale_max: position("scale_max")?,
+            }),
+            _ => None,
+        }
+    }
+
+    /// What is wrong with the row that the columns end with.
+    pub fn broken(self, builders: &[Builder]) -> Option<Nonsense> {
+        match self {
+            Self::Rate { from, to, rate } => {
+                let rate = builders[rate].last_decimal()?;
+                let (from, to) = (builders[from].last_word()?, builders[to].last_word()?);
+                let wrong = |expected: String| {
+                    let value = decimal::format(rate, 8, 0);
+                    Some(Nonsense { column: "rate", message: format!("rate: {value}: {expected}"), value })
+                };
+                if rate <= 0 {
+                    return wrong("expected a rate above 0".to_owned());
+                }
+                if from == to && rate != ONE_RATE {
+                    let code = String::from_utf8_lossy(from);
+                    return wrong(format!("one {code} is worth 1 {code}; expected 1"));
+                }
+                None
+            }
+            Self::Score { kind, score, scale_max } => {
+                let kind = builders[kind].last_word()?;
+                score_out_of_scale(kind, builders[score].last_decimal(), builders[scale_max].last_decimal())
+            }
+        }
+    }
+}
+
+fn score_out_of_scale(kind: &[u8], score: Option<i128>, scale_max: Option<i128>) -> Option<Nonsense> {
+    let text = |value: i128| decimal::format(value, 4, 0);
+    let wrong = |column: &'static str, value: i128, expected: String| {
+        let value = text(value);
+        Some(Nonsense { column, message: format!("{column}: {value}: {expected}"), value })
+    };
+    if let Some(scale) = scale_max {
+        if kind == b"nps" && scale != NPS_MAX {
+            return wrong(
+                "scale_max",
+                scale,
+                "nps is asked on a scale from 0 to 10; expected 10 or nothing".to_owned(),
+            );
+        }
+        if scale <= 0 {
+            return wrong("scale_max", scale, "expected the best possible score, above 0".to_owned());
+        }
+        // On a scale to 1 nothing could be less than satisfied.
+        if matches!(kind, b"csat" | b"ces") && scale < TWO {
+            return wrong("scale_max", scale, "expected a scale of two points at least, from 1 to 2".to_owned());
+        }
+    }
+    let score = score?;
+    let (least, most) = match kind {
+        b"nps" => (0, Some(NPS_MAX)),
+        // A scale to 100 is one of per cent, and begins at 0.
+        b"csat" => (lowest(scale_max), Some(scale_max.unwrap_or(CSAT_MAX))),
+        b"ces" => (lowest(scale_max), scale_max),
+        _ => (0, scale_max),
+    };
+    let kind = String::from_utf8_lossy(kind);
+    match most {
+        Some(most) if score < least || score > most => {
+            let hint = if kind == "csat" && scale_max.is_none() { "; scale_max names another scale" } else { "" };
+            wrong("score", score, format!("expected {} to {} for {kind}{hint}", text(least), text(most)))
+        }
+        None if score < least => wrong("score", score, format!("expected at least {} for {kind}", text(least))),
+        _ => None,
+    }
+}
+
+fn lowest(scale_max: Option<i128>) -> i128 {
+    if scale_max.is_some_and(|scale| scale > NPS_MAX) { 0 } else { ONE }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn scores_and_their_scales() {
+        let whole = |value: i64| Some(i128::from(value) * ONE);
+        for (kind, score, scale, fits) in [
+            ("nps", whole(0), None, true),
+            ("nps", whole(10), whole(10), true),
+            ("nps", whole(11), None, false),
+            ("nps", whole(-1), whole(10), false),
+            ("nps", whole(5), whole(5), false),
+            ("nps", None, None, true),
+            ("csat", whole(5), None, true),
+            ("csat", whole(7), None, false),
+            ("csat", whole(7), whole(7), true),
+            ("csat", whole(0), None, false),
+            ("csat", whole(0), whole(100), true),
+            ("csat", None, whole(0), false),
+            ("csat", whole(1), whole(1), false),
+            ("ces", whole(9), None, true),
+            ("ces", whole(8), whole(7), false),
+            ("ces", whole(0), None, false),
+            ("review", whole(0), None, true),
+            ("review", whole(6), whole(5), false),
+        ] {
+            let found = score_out_of_scale(kind.as_bytes(), score, scale);
+            assert_eq!(found.is_none(), fits, "{kind} {score:?} {scale:?}: {found:?}");
+        }
+        let found = score_out_of_scale(b"csat", whole(7), None).unwrap();
+        assert_eq!(found.message, "score: 7: expected 1 to 5 for csat; scale_max names another scale");
+    }
+}

@@ -1,0 +1,356 @@
+//! What cells mean, not how they are written: words in any case, scales, rates, times waited,
+//! points that could be either, and contents that come back.
+
+use super::{Folder, load, load_with, reasons, rows};
+use crate::{IngestError, IngestOptions};
+
+/// Loads one plain CSV; its rows in `columns`, and the reasons of the rejects.
+fn plain(table: &str, text: &str, columns: &[&str]) -> (Vec<Vec<String>>, Vec<String>) {
+    let folder = Folder::new();
+    let path = folder.write(&format!("{table}.csv"), text);
+    load(&path, &folder.lake()).unwrap();
+    (rows(&folder.lake(), table, columns), reasons(&folder.lake()))
+}
+
+#[test]
+fn closed_vocabularies_take_any_case_and_nothing_else() {
+    let (found, rejects) = plain(
+        "orders",
+        "order_id,kind,total_amount,currency\nO1,Invoice,1,usd\nO2, ORDER ,1,USD\nO3,bill,1,US Dollar\n",
+        &["order_id", "kind", "currency"],
+    );
+    assert_eq!(found, [["O1", "invoice", "USD"], ["O2", "order", "USD"]]);
+    assert_eq!(rejects, ["orders.csv 4 unknown_value kind"]);
+    let (found, rejects) = plain(
+        "spend",
+        "spend_date,kind,amount\n2024-02-01,Marketing,1\n2024-02-01,marketing,2\n2024-02-01,rent,1\n",
+        &["spend_id", "kind", "amount"],
+    );
+    // The key is made of the word as it is stored: the second row corrects the first one.
+    assert_eq!(found, [["2024-02-01|marketing||||||", "marketing", "2.0000"]]);
+    assert_eq!(rejects, ["spend.csv 4 unknown_value kind"]);
+    for (table, text) in [
+        ("leads", "lead_id,kind,is_qualified,is_converted\nL1,Lead,true,false\nL2,visitor,true,false\n"),
+        ("surveys", "response_id,kind,score\nS1,NPS,9\nS2,poll,9\n"),
+        (
+            "targets",
+            "scope,metric,period_start,period_end,target_value\nCompany,Revenue,2024-02-01,2024-02-29,1\nworld,revenue,2024-02-01,2024-02-29,1\n",
+        ),
+        ("deals", "deal_id,status\nD1,WON\nD2,maybe\n"),
+    ] {
+        let column = match table {
+            "targets" => "scope",
+            "deals" => "status",
+            _ => "kind",
+        };
+        let (found, rejects) = plain(table, text, &[column]);
+        assert_eq!(found.len(), 1, "{table}");
+        assert_eq!(found[0][0], found[0][0].to_lowercase(), "{table}");
+        assert_eq!(rejects, [format!("{table}.csv 3 unknown_value {column}")], "{table}");
+    }
+}
+
+#[test]
+fn open_vocabularies_keep_what_they_do_not_know() {
+    let (found, rejects) = plain(
+        "activities",
+        "activity_id,activity_type,direction\nA1,Call,Inbound\nA2,Site Visit,INTERNAL\n",
+        &["activity_type", "direction"],
+    );
+    assert_eq!(found, [["Site Visit", "INTERNAL"], ["call", "inbound"]]);
+    assert_eq!(rejects, Vec::<String>::new());
+    let (found, _) = plain(
+        "targets",
+        "scope,metric,period_start,period_end,target_value\ncompany,Revenue,2024-02-01,2024-02-29,1\ncompany,umsatz,2024-02-01,2024-02-29,1\n",
+        &["metric"],
+    );
+    assert_eq!(found, [["revenue"], ["umsatz"]]);
+}
+
+#[test]
+fn a_mapping_of_the_users_own_keeps_to_the_vocabulary() {
+    let folder = Folder::new();
+    let mapping = folder.write(
+        "acme.yaml",
+        "source: acme\nentity: Bills\ntable: orders\nfingerprints: [[No, Sort]]\ncolumns:\n  order_id: [No]\n  kind: {from: [Sort], map: {Rechnung: Invoice}}\n",
+    );
+    let path = folder.write("acme.csv", "No,Sort\n1,Rechnung\n2,Gutschrift\n3,PAYMENT\n");
+    let options = IngestOptions { mapping: Some(mapping), ..IngestOptions::default() };
+    load_with(&path, &folder.lake(), &options).unwrap();
+    assert_eq!(rows(&folder.lake(), "orders", &["order_id", "kind"]), [["1", "invoice"], ["3", "payment"]]);
+    assert_eq!(reasons(&folder.lake()), ["acme.csv 3 unknown_value kind"]);
+}
+
+#[test]
+fn rates_that_can_be_none_are_rejected() {
+    let (found, rejects) = plain(
+        "fx_rates",
+        "from_currency,to_currency,rate_date,rate,kind\nEUR,USD,2024-01-01,0,spot\nEUR,USD,2024-01-02,-1,spot\n\
+         eur,usd,2024-01-03,1.1,Spot\nEUR,eur,2024-01-03,1.5,spot\nEUR,EUR,2024-01-04,1,spot\nEUR,CHF,2024-01-03,1.5,weird\n",
+        &["rate_id", "rate"],
+    );
+    assert_eq!(found, [["EUR|EUR|spot|2024-01-04", "1.00000000"], ["EUR|USD|spot|2024-01-03", "1.10000000"]]);
+    assert_eq!(
+        rejects,
+        [
+            "fx_rates.csv 2 out_of_range rate",
+            "fx_rates.csv 3 out_of_range rate",
+            "fx_rates.csv 5 out_of_range rate",
+            "fx_rates.csv 7 unknown_value kind"
+        ]
+    );
+}
+
+#[test]
+fn scores_beyond_their_scale_are_rejected() {
+    let (found, rejects) = plain(
+        "surveys",
+        "response_id,kind,score,scale_max\nS1,nps,10,\nS2,nps,11,\nS3,nps,-1,\nS4,nps,5,5\nS5,csat,7,5\nS6,csat,7,7\nS7,csat,6,\nS8,ces,0,7\nS9,csat,,5\n",
+        &["response_id"],
+    );
+    assert_eq!(found, [["S1"], ["S6"], ["S9"]]);
+    let expected = [(3, "score"), (4, "score"), (5, "scale_max"), (6, "score"), (8, "score"), (9, "score")];
+    let expected: Vec<String> =
+        expected.iter().map(|(line, column)| format!("surveys.csv {line} out_of_range {column}")).collect();
+    assert_eq!(rejects, expected);
+}
+
+#[test]
+fn tickets_tell_how_long_they_waited_where_the_clock_is_known() {
+    let header = "ticket_id,is_closed,created_at,first_response_at,resolved_at,resolution_minutes\n";
+    let lines = [
+        "T1,true,2024-01-01T10:00:00Z,2024-01-01T10:30:00Z,2024-01-02T10:00:00Z,",
+        // A begun minute counts; what the source says wins.
+        "T2,true,2024-01-01 10:00,2024-01-01 11:00:01,2024-01-02 10:00,77",
+        // Dates, and midnights on both sides, say nothing about minutes.
+        "T3,true,2024-01-01,2024-01-02 10:00,2024-01-03,",
+        "T4,true,2024-01-01T00:00:00Z,2024-01-01T00:20:00Z,2024-01-02T00:00:00Z,",
+        // Open again, and answered before it was asked.
+        "T5,false,2024-01-02T10:00:00Z,2024-01-01T10:00:00Z,2024-01-03T10:00:00Z,",
+        "T6,false,2024-01-02T10:00:00Z,,,",
+    ];
+    let (found, rejects) = plain(
+        "tickets",
+        &format!("{header}{}\n", lines.join("\n")),
+        &["ticket_id", "first_response_minutes", "resolution_minutes"],
+    );
+    assert_eq!(rejects, Vec::<String>::new());
+    assert_eq!(
+        found,
+        [
+            ["T1", "30", "1440"],
+            ["T2", "61", "77"],
+            ["T3", "∅", "∅"],
+            ["T4", "20", "∅"],
+            ["T5", "∅", "∅"],
+            ["T6", "∅", "∅"]
+        ]
+    );
+}
+
+#[test]
+fn salesforce_cases_tell_how_long_they_took() {
+    let folder = Folder::new();
+    let path = folder.write(
+        "Case.csv",
+        "Id,CaseNumber,Status,IsClosed,CreatedDate,ClosedDate\n500A,1,Closed,true,2024-01-01T10:00:00.000Z,2024-01-01T12:00:00.000Z\n",
+    );
+    load(&path, &folder.lake()).unwrap();
+    assert_eq!(rows(&folder.lake(), "tickets", &["resolution_minutes", "first_response_minutes"]), [["120", "∅"]]);
+}
+
+#[test]
+fn history_tells_what_a_change_started_from() {
+    let header = "change_id,deal_id,changed_at,changed_date,stage,status,amount,currency,probability\n";
+    let lines = [
+        "4,D1,2024-03-01T10:00:00Z,2024-03-01,Proposal,open,80,EUR,0.5",
+        "1,D1,2024-01-01T10:00:00Z,2024-01-01,New,open,100,USD,0.1",
+        "2,D1,2024-02-01T10:00:00Z,2024-02-01,Lost,lost,,USD,0",
+        "3,D1,2024-02-15T10:00:00Z,2024-02-15,Proposal,open,150,USD,",
+        "5,D2,2024-02-15T10:00:00Z,2024-02-15,New,open,7,USD,",
+    ];
+    let (found, _) = plain(
+        "stage_changes",
+        &format!("{header}{}\n", lines.join("\n")),
+        &["change_id", "from_stage", "from_status", "from_amount", "from_probability"],
+    );
+    assert_eq!(
+        found,
+        [
+            ["1", "∅", "∅", "∅", "∅"],
+            ["2", "New", "open", "∅", "0.1000"],
+            // The last amount that was told; and one in another currency tells nothing.
+            ["3", "Lost", "lost", "100.0000", "∅"],
+            ["4", "Proposal", "open", "∅", "0.0000"],
+            ["5", "∅", "∅", "∅", "∅"],
+        ]
+    );
+}
+
+#[test]
+fn snapshots_tell_what_a_change_started_from() {
+    let folder = Folder::new();
+    let night = |name: &str, status: &str, amount: &str, currency: &str| {
+        folder.write(
+            name,
+            format!("deal_id,status,stage,amount,currency,modified_at\nD1,{status},S,{amount},{currency},{name}\n")
+                .replace(".csv", "T00:00:00Z"),
+        )
+    };
+    for (name, status, amount, currency) in [
+        ("2024-01-01.csv", "lost", "100", "USD"),
+        ("2024-01-02.csv", "open", "120", "USD"),
+        ("2024-01-03.csv", "open", "90", "EUR"),
+    ] {
+        load(&night(name, status, amount, currency), &folder.lake()).unwrap();
+    }
+    assert_eq!(
+        rows(&folder.lake(), "stage_changes", &["changed_date", "from_status", "status", "from_amount", "amount"]),
+        [["2024-01-02", "lost", "open", "100.0000", "120.0000"], ["2024-01-03", "open", "open", "∅", "90.0000"]]
+    );
+}
+
+fn amounts(text: &str, decimal_comma: Option<bool>) -> Result<Vec<Vec<String>>, IngestError> {
+    let folder = Folder::new();
+    let path = folder.write("deals.csv", text);
+    load_with(&path, &folder.lake(), &IngestOptions { decimal_comma, ..IngestOptions::default() })?;
+    Ok(rows(&folder.lake(), "deals", &["amount"]))
+}
+
+#[test]
+fn points_that_could_be_either_are_refused_where_commas_are_at_home() {
+    let dotted = "deal_id,status,amount,close_date\n1,won,1.234,31.01.2024\n2,won,1.000,31.01.2024\n";
+    let semicolons = "deal_id;status;amount;close_date\n1;won;1.234;2024-01-31\n2;won;1.000;2024-01-31\n";
+    let euros = "deal_id,status,amount\n1,won,€ 1.234\n2,won,1.000\n";
+    let commas = "deal_id;status;amount\n1;won;1,234\n2;won;1,000\n";
+    for (text, point, comma) in [
+        (dotted, "1.2340", "1234.0000"),
+        (semicolons, "1.2340", "1234.0000"),
+        (euros, "1.2340", "1234.0000"),
+        (commas, "1234.0000", "1.2340"),
+    ] {
+        let error = amounts(text, None).unwrap_err();
+        let IngestError::AmbiguousDecimals { column, samples, .. } = &error else { panic!("{error}") };
+        assert!(column == "amount" && samples.starts_with("line 2: "), "{samples}");
+        assert!(error.hint().unwrap().contains("--decimal-comma") && error.is_user_fault());
+        assert!(amounts(text, Some(false)).unwrap().contains(&vec![point.to_owned()]), "{text}");
+        assert!(amounts(text, Some(true)).unwrap().contains(&vec![comma.to_owned()]), "{text}");
+    }
+    // One number that tells settles the column, and a column that tells settles its neighbours.
+    let told = format!("{semicolons}3;won;12,5;2024-01-31\n");
+    assert_eq!(amounts(&told, None).unwrap(), [["1000.0000"], ["12.5000"], ["1234.0000"]]);
+    let told = "deal_id;status;amount;cost_amount\n1;won;1.234;0,5\n";
+    assert_eq!(amounts(told, None).unwrap(), [["1234.0000"]]);
+    let told = "deal_id;status;amount;cost_amount\n1;won;1.234;0.125\n";
+    assert_eq!(amounts(told, None).unwrap(), [["1.2340"]]);
+    // Where nothing speaks for a comma, a point is one of decimals.
+    let plain = "deal_id,status,amount,close_date\n1,won,1.234,2024-01-31\n2,won,\"1,234\",2024-01-31\n";
+    assert_eq!(amounts(plain, None).unwrap(), [["1.2340"], ["1234.0000"]]);
+}
+
+#[test]
+fn a_late_number_that_could_be_either_is_not_read_silently() {
+    let mut text = "deal_id;status;amount;name\n".to_owned();
+    let mut count = 0;
+    while text.len() < 5 << 20 {
+        text.push_str(&format!("{count};won;1;padding padding padding padding padding\n"));
+        count += 1;
+    }
+    text.push_str("late;won;1.234;x\n");
+    let error = amounts(&text, None).unwrap_err();
+    assert!(matches!(&error, IngestError::AmbiguousDecimals { column, .. } if column == "amount"), "{error}");
+}
+
+#[test]
+fn stripe_plans_of_any_interval_have_a_monthly_amount() {
+    let header = "id,Customer ID,Currency,Interval,Interval Count,Amount,Status,Created (UTC)";
+    let load_stripe = |header: &str, lines: &[&str]| {
+        let folder = Folder::new();
+        let path = folder.write("subscriptions.csv", format!("{header}\n{}\n", lines.join("\n")));
+        load(&path, &folder.lake()).unwrap();
+        rows(&folder.lake(), "subscriptions", &["subscription_id", "mrr_amount", "billing_frequency"])
+    };
+    let found = load_stripe(
+        header,
+        &[
+            "s1,c,usd,month,1,49.00,active,2024-01-03",
+            "s2,c,usd,year,1,190.00,active,2024-01-03",
+            "s3,c,usd,month,3,30.00,active,2024-01-03",
+            "s4,c,usd,week,1,12.00,active,2024-01-03",
+            "s5,c,usd,month,7,49.00,active,2024-01-03",
+            "s6,c,usd,year,,120.00,active,2024-01-03",
+        ],
+    );
+    assert_eq!(
+        found,
+        [
+            ["s1", "49.0000", "monthly"],
+            ["s2", "15.8333", "annual"],
+            ["s3", "10.0000", "quarterly"],
+            ["s4", "52.0000", "weekly"],
+            ["s5", "∅", "other"],
+            ["s6", "10.0000", "annual"],
+        ]
+    );
+    // Without an interval nobody knows what the amount is for.
+    let header = "id,Customer ID,Amount,Status,Current Period Start (UTC),Created (UTC)";
+    assert_eq!(load_stripe(header, &["s1,c,49.00,active,2024-01-03,2024-01-03"]), [["s1", "∅", "∅"]]);
+}
+
+#[test]
+fn contents_that_come_back_are_loaded_again() {
+    let folder = Folder::new();
+    let first = folder.write("1/deals.csv", "deal_id,status,amount\nD1,won,100\nD2,won,50\n");
+    let second = folder.write("2/deals.csv", "deal_id,status,amount\nD1,won,999\n");
+    let full = IngestOptions { full: true, allow_shrink: true, ..IngestOptions::default() };
+    let amounts = || rows(&folder.lake(), "deals", &["deal_id", "amount", "is_deleted"]);
+    let night = |path: &std::path::Path| load_with(path, &folder.lake(), &full).unwrap();
+    night(&first);
+    let before = amounts();
+    assert!(night(&first).already_applied);
+    night(&second);
+    let between = amounts();
+    assert_ne!(before, between);
+    // Twice there and back: every return takes effect, every repetition is recognised.
+    for _ in 0..2 {
+        let outcome = night(&first);
+        assert!(!outcome.already_applied);
+        assert_eq!(amounts(), before);
+        assert!(night(&first).already_applied);
+        assert!(!night(&second).already_applied);
+        assert_eq!(amounts(), between);
+        assert!(night(&second).already_applied);
+    }
+}
+
+#[test]
+fn an_older_night_that_changes_nothing_is_no_new_state() {
+    let folder = Folder::new();
+    let night = |name: &str, amount: &str, modified: &str| {
+        folder.write(name, format!("deal_id,status,amount,modified_at\nD1,won,{amount},{modified}\n"))
+    };
+    let first = night("1.csv", "1", "2024-01-01T00:00:00Z");
+    let second = night("2.csv", "2", "2024-01-02T00:00:00Z");
+    let spend = folder.write("spend.csv", "spend_date,kind,amount\n2024-01-01,sales,5\n");
+    load(&first, &folder.lake()).unwrap();
+    load(&spend, &folder.lake()).unwrap();
+    // Another table changed, this one did not.
+    assert!(load(&first, &folder.lake()).unwrap().already_applied);
+    load(&second, &folder.lake()).unwrap();
+    // The lake holds something newer: the older night again changes nothing, and makes no batch.
+    let outcome = load(&first, &folder.lake()).unwrap();
+    assert!(outcome.already_applied);
+    assert_eq!(rows(&folder.lake(), "deals", &["amount"]), [["2.0000"]]);
+    assert_eq!(rows(&folder.lake(), "batches", &["sequence"]).len(), 3);
+}
+
+#[test]
+fn a_file_that_is_not_recognised_says_what_it_misses() {
+    let folder = Folder::new();
+    folder.write("in/deals.csv", "deal_id,status\nD1,won\n");
+    folder.write("in/changes.csv", "Id,OpportunityId,StageName,CreatedDate2,Field\n1,2,3,4,5\n");
+    folder.write("in/wide.csv", "account_id,one,two,three,four\n1,2,3,4,5\n");
+    let outcome = load(&folder.0.join("in"), &folder.lake()).unwrap();
+    let warnings: Vec<&str> = outcome.files.iter().flat_map(|file| &file.warnings).map(String::as_str).collect();
+    assert!(warnings.iter().any(|text| text.contains("none of its columns: one, two, three, four")), "{warnings:?}");
+}
