@@ -240,7 +240,7 @@ impl<'a> Older<'a> {
                 rows.accounts.extend_from_slice(codes(batch, "account_id")?);
                 let first = column(batch, "is_first_won")?.as_boolean();
                 for (row, (marks, status)) in rows.marks[start..].iter_mut().zip(codes(batch, "status")?).enumerate() {
-                    *marks |= u8::from(*status == won) * WON | u8::from(first.value(row)) * FIRST;
+                    *marks |= (u8::from(*status == won) * WON) | (u8::from(first.value(row)) * FIRST);
                 }
             }
             Ok(())
@@ -315,8 +315,8 @@ impl<'a> Older<'a> {
         let was_live = column(&all, WAS_LIVE)?.as_boolean();
         // The state before the first change, and the row after the last one.
         let mut newest: HashMap<i64, (bool, usize), AsHashed> = HashMap::default();
-        for row in 0..all.num_rows() {
-            let key = short_key(sources[row], identifiers.value(row));
+        for (row, source) in sources.iter().enumerate() {
+            let key = short_key(*source, identifiers.value(row));
             newest.entry(key).and_modify(|(_, last)| *last = row).or_insert((was_live.value(row), row));
         }
         let mut order: Vec<(usize, i64, bool)> =

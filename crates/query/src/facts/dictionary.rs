@@ -201,7 +201,6 @@ pub(crate) fn row_key(source: u32, identifier: &str) -> u128 {
 
 /// The name of a row in the column [`super::ROW_KEY`]: half of its key, the half that the source is part of.
 pub(crate) fn short_key(source: u32, identifier: &str) -> i64 {
-    #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
     let half = (row_key(source, identifier) >> 64) as u64;
     half.cast_signed()
 }
