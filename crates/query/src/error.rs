@@ -23,6 +23,8 @@ pub enum QueryError {
     Unsupported { kpi: String, reason: String, hint: String },
     #[error("`{kpi}` would add up amounts in {currencies}")]
     MixedCurrencies { kpi: String, currencies: String },
+    #[error("{rows} {} no currency in which `{column}` of {table} could be read", if *rows == 1 { "row names" } else { "rows name" })]
+    NoCurrency { column: String, table: String, rows: i64 },
     #[error("no exchange rate from {from} to {to} on or before {date}")]
     MissingRate { from: String, to: String, date: String },
     #[error("too many combinations: {combinations} segment values × {periods} periods")]
@@ -80,6 +82,10 @@ impl QueryError {
                 "convert with --currency EUR (needs rows in fx_rates), or split with --by currency, or choose one with --where \"currency = 'EUR'\""
                     .to_owned(),
             ),
+            Self::NoCurrency { table, .. } => Some(format!(
+                "give the rows of {table} a currency (a column `currency`, or `currency: {{constant: EUR}}` in a mapping for \
+                 `dealframe ingest --mapping`), or leave them out with --where \"currency is not null\""
+            )),
             Self::MissingRate { .. } => {
                 Some("ingest a file with from_currency, to_currency, rate_date, rate; `dealframe sources fx_rates` prints the template".to_owned())
             }

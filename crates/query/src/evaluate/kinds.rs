@@ -9,16 +9,18 @@ use dealframe_model::decimal;
 use dealframe_model::frame::{Number, QUOTIENT_SCALE, quotient};
 use dealframe_model::kpi::{
     Aggregate, At, AttainmentShow, Base, Compute, Definition, Derived, Empty, Measure, Movement, Operation, Part,
-    Reset, Retention, RetentionShow, Term,
+    Reset, Retention, RetentionShow, Term, Unit,
 };
 use hashbrown::{HashMap, HashSet};
 
-use super::money::Currency;
+use super::leaf::Target;
+use super::money::{Currency, common, not_mixed, only_currency};
 use super::points::{Bounds, Points};
 use super::{Key, Point, Question, Series, Walk, no_values};
 use crate::catalogue::Catalogue;
 use crate::error::QueryError;
 use crate::formula;
+use crate::plan::Facts;
 
 impl Walk<'_> {
     /// The values of a definition.
@@ -27,30 +29,23 @@ impl Walk<'_> {
             Compute::Flow { measure } => self.measure(measure, question),
             Compute::Stock { stock } => self.stock(stock, question),
             Compute::Ratio { numerator, denominator, factor } => {
-                let numerator = self.part(numerator, question)?;
-                let denominator = self.part(denominator, question)?;
-                self.one_currency(definition, &numerator, &denominator)?;
+                let numerator = self.part(&definition.id, numerator, question)?;
+                let denominator = self.part(&definition.id, denominator, question)?;
+                common(&definition.id, &[&numerator.currency, &denominator.currency])?;
                 Ok(ratio(&numerator, &denominator, *factor))
             }
-            Compute::Total { part } => self.part(part, question),
-            Compute::Derived(Derived { of, operation }) => self.derived(of, operation, question),
-            Compute::Formula { formula } => self.formula(formula, question),
+            Compute::Total { part } => self.part(&definition.id, part, question),
+            Compute::Derived(derived) => self.derived(&definition.id, derived, question),
+            Compute::Formula { formula } => self.formula(&definition.id, formula, question),
             Compute::Retention { retention } => self.retention(retention, question),
             Compute::Recurring { movement } => self.measure(&recurring(*movement), question),
-            Compute::Attainment { metric, actual, show } => self.attainment(metric, actual, *show, question),
-        }
-    }
-
-    fn one_currency(&self, definition: &Definition, left: &Series, right: &Series) -> Result<(), QueryError> {
-        match (&left.currency, &right.currency) {
-            (Currency::One(left), Currency::One(right)) if left != right => {
-                Err(QueryError::MixedCurrencies { kpi: definition.id.clone(), currencies: format!("{left}, {right}") })
+            Compute::Attainment { metric, actual, show } => {
+                self.attainment(&definition.id, metric, actual, *show, question)
             }
-            _ => Ok(()),
         }
     }
 
-    fn part(&mut self, part: &Part, question: &Question) -> Result<Series, QueryError> {
+    fn part(&mut self, kpi: &str, part: &Part, question: &Question) -> Result<Series, QueryError> {
         let mut sum: Option<Series> = None;
         for term in part.terms() {
             let mut series = self.term(term, question)?;
@@ -59,7 +54,10 @@ impl Walk<'_> {
             }
             sum = Some(match sum {
                 None => series,
-                Some(known) => added(&known, &series),
+                Some(known) => {
+                    let currency = common(kpi, &[&known.currency, &series.currency])?;
+                    added(&known, &series, currency)
+                }
             });
         }
         Ok(sum.unwrap_or_else(|| no_values(Point::NULL, false)))
@@ -81,7 +79,7 @@ impl Walk<'_> {
         }
     }
 
-    fn formula(&mut self, text: &str, question: &Question) -> Result<Series, QueryError> {
+    fn formula(&mut self, kpi: &str, text: &str, question: &Question) -> Result<Series, QueryError> {
         let fail = |reason| QueryError::Expression { expression: text.to_owned(), reason };
         let parsed = formula::parse(text).map_err(fail)?;
         let names = formula::names(text).map_err(fail)?;
@@ -101,9 +99,7 @@ impl Walk<'_> {
         };
         let points = Points::joined(&parts.iter().map(|(_, series)| &series.points).collect::<Vec<_>>(), at);
         let span = parts.iter().fold(None, |span, (_, series)| joined(span, series.span));
-        let currency = parts
-            .iter()
-            .find_map(|(_, series)| Some(series.currency.clone()).filter(|currency| *currency != Currency::None));
+        let currency = common(kpi, &parts.iter().map(|(_, series)| &series.currency).collect::<Vec<_>>())?;
         let ahead = parts.iter().any(|(_, series)| series.ahead);
         Ok(Series {
             points,
@@ -112,13 +108,28 @@ impl Walk<'_> {
             span,
             starts: None,
             ahead,
-            currency: currency.unwrap_or_default(),
+            currency,
         })
     }
 
-    fn derived(&mut self, of: &str, operation: &Operation, question: &Question) -> Result<Series, QueryError> {
+    /// A total over the values of the segments has one currency.
+    fn one_total(&self, kpi: &str, parts: &Series) -> Result<(), QueryError> {
+        let Currency::Segment(position) = parts.currency else { return Ok(()) };
+        let label = |combination: u32| self.space.label(self.space.combination(combination)[position]);
+        let names: Vec<&str> =
+            parts.combinations().into_iter().map(|combination| label(combination).unwrap_or("(none)")).collect();
+        not_mixed(kpi, names.into_iter())
+    }
+
+    fn derived(
+        &mut self,
+        kpi: &str,
+        Derived { of, operation }: &Derived,
+        question: &Question,
+    ) -> Result<Series, QueryError> {
         if let Operation::Share { .. } = operation {
             let parts = self.kpi(of, question)?;
+            self.one_total(kpi, &parts)?;
             return Ok(share(&parts));
         }
         let base = self.kpi(of, question)?;
@@ -210,13 +221,15 @@ impl Walk<'_> {
     /// Actual against target. A target counts in the period in which its own period starts.
     fn attainment(
         &mut self,
+        kpi: &str,
         metric: &str,
         actual: &str,
         show: AttainmentShow,
         question: &Question,
     ) -> Result<Series, QueryError> {
         let measure = target_measure(metric, actual, question)?;
-        let target = self.measure(&measure, question)?;
+        let currency = target_currency(self.facts, self.catalogue, actual)?;
+        let target = self.measure_of(&measure, currency.as_ref(), question)?;
         if show == AttainmentShow::Target {
             return Ok(target);
         }
@@ -224,6 +237,7 @@ impl Walk<'_> {
         if self.is_collecting() {
             return Ok(target);
         }
+        let currency = common(kpi, &[&reached.currency, &target.currency])?;
         let points = Points::joined(&[&target.points, &reached.points], |key| {
             let (actual, goal) = (carried_get(&reached, key), target.get(key));
             match (actual.value, goal.value, show) {
@@ -241,7 +255,7 @@ impl Walk<'_> {
             span: points.span(),
             points,
             ahead: true,
-            currency: reached.currency,
+            currency,
             ..no_values(Point::NULL, false)
         })
     }
@@ -271,6 +285,18 @@ pub(crate) fn target_measure(metric: &str, actual: &str, question: &Question) ->
         empty: Empty::Null,
         ahead: true,
     })
+}
+
+/// What targets for a KPI are in, for every engine; nothing where the KPI counts something else than money.
+pub(crate) fn target_currency(
+    facts: &Facts,
+    catalogue: &Catalogue,
+    actual: &str,
+) -> Result<Option<Target>, QueryError> {
+    if catalogue.get(actual)?.unit != Unit::Money {
+        return Ok(None);
+    }
+    Ok(Some(Target { of_actual: only_currency(facts, catalogue, actual)? }))
 }
 
 /// The measure behind a movement of recurring revenue.
@@ -353,7 +379,7 @@ fn negate(series: &mut Series) {
 }
 
 /// The sum of two series; null counts as nothing, unless both are null.
-fn added(left: &Series, right: &Series) -> Series {
+fn added(left: &Series, right: &Series, currency: Currency) -> Series {
     let both = |left: Point, right: Point| {
         let value = match (left.value, right.value) {
             (Some(left), Some(right)) => formula::add(left, right),
@@ -363,7 +389,6 @@ fn added(left: &Series, right: &Series) -> Series {
     };
     let points =
         Points::joined(&[&left.points, &right.points], |key| both(carried_get(left, key), carried_get(right, key)));
-    let currency = if left.currency == Currency::None { right.currency.clone() } else { left.currency.clone() };
     Series {
         points,
         empty: both(left.empty, right.empty),

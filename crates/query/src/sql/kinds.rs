@@ -15,7 +15,8 @@ use super::series::{
 };
 use crate::error::QueryError;
 use crate::evaluate::Question;
-use crate::evaluate::kinds::{recurring, target_measure};
+use crate::evaluate::kinds::{recurring, target_currency, target_measure};
+use crate::evaluate::money::not_mixed;
 use crate::formula::{self, Formula};
 
 impl Compiler<'_> {
@@ -31,26 +32,23 @@ impl Compiler<'_> {
             Compute::Flow { measure } => self.measure(&hint, measure, question),
             Compute::Stock { stock } => self.stock(&hint, stock, question),
             Compute::Ratio { numerator, denominator, factor } => {
-                let top = self.part(&format!("{hint}_numerator"), numerator, question)?;
-                let bottom = self.part(&format!("{hint}_denominator"), denominator, question)?;
-                if let (Currency::One(left), Currency::One(right)) = (&top.currency, &bottom.currency)
-                    && left != right
-                {
-                    let currencies = format!("{left}, {right}");
-                    return Err(QueryError::MixedCurrencies { kpi: definition.id.clone(), currencies });
-                }
+                let top = self.part(&definition.id, &format!("{hint}_numerator"), numerator, question)?;
+                let bottom = self.part(&definition.id, &format!("{hint}_denominator"), denominator, question)?;
+                common(&definition.id, &[&top, &bottom])?;
                 Ok(self.ratio(&hint, &top, &bottom, *factor, question))
             }
-            Compute::Total { part } => self.part(&hint, part, question),
+            Compute::Total { part } => self.part(&definition.id, &hint, part, question),
             Compute::Derived(derived) => self.derived(&hint, derived, question),
-            Compute::Formula { formula } => self.formula(&hint, formula, question),
+            Compute::Formula { formula } => self.formula(&definition.id, &hint, formula, question),
             Compute::Retention { retention } => self.retention(&hint, retention, question),
             Compute::Recurring { movement } => self.measure(&hint, &recurring(*movement), question),
-            Compute::Attainment { metric, actual, show } => self.attainment(&hint, metric, actual, *show, question),
+            Compute::Attainment { metric, actual, show } => {
+                self.attainment(&definition.id, &hint, (metric, actual, *show), question)
+            }
         }
     }
 
-    fn part(&mut self, hint: &str, part: &Part, question: &Question) -> Result<Series, QueryError> {
+    fn part(&mut self, kpi: &str, hint: &str, part: &Part, question: &Question) -> Result<Series, QueryError> {
         let mut terms = Vec::with_capacity(part.terms().len());
         for term in part.terms() {
             terms.push((self.term(hint, term, question)?, term.minus));
@@ -59,7 +57,7 @@ impl Compiler<'_> {
             [] => Ok(self.nothing(hint, question)),
             [(one, false)] => Ok(one.clone()),
             [(one, true)] => Ok(self.negated(hint, one, question)),
-            _ => Ok(self.sum(hint, &terms, question)),
+            _ => self.sum(kpi, hint, &terms, question),
         }
     }
 
@@ -130,9 +128,16 @@ impl Compiler<'_> {
     }
 
     /// The sum of series; null counts as nothing, unless all are null.
-    fn sum(&mut self, hint: &str, terms: &[(Series, bool)], question: &Question) -> Series {
+    fn sum(
+        &mut self,
+        kpi: &str,
+        hint: &str,
+        terms: &[(Series, bool)],
+        question: &Question,
+    ) -> Result<Series, QueryError> {
         let width = question.by.len();
         let all: Vec<&Series> = terms.iter().map(|(series, _)| series).collect();
+        let currency = common(kpi, &all)?;
         let scale = scale_of(&all);
         let (mut values, mut rows, mut plain) = (Vec::new(), Vec::new(), Vec::new());
         for (position, (series, minus)) in terms.iter().enumerate() {
@@ -165,11 +170,7 @@ impl Compiler<'_> {
             rows.join(" + "),
             Self::beside(&all, width)
         );
-        let currency = all
-            .iter()
-            .find(|series| series.currency != Currency::None)
-            .map_or(Currency::None, |series| series.currency.clone());
-        Series {
+        Ok(Series {
             name: self.builder.add(hint, body),
             also_from: firsts(&all),
             numerator: Source::Value,
@@ -185,7 +186,7 @@ impl Compiler<'_> {
             ahead: all.iter().any(|series| series.ahead),
             scale,
             currency,
-        }
+        })
     }
 
     fn ratio(&mut self, hint: &str, top: &Series, bottom: &Series, factor: i64, question: &Question) -> Series {
@@ -218,7 +219,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn formula(&mut self, hint: &str, text: &str, question: &Question) -> Result<Series, QueryError> {
+    fn formula(&mut self, kpi: &str, hint: &str, text: &str, question: &Question) -> Result<Series, QueryError> {
         let fail = |reason| QueryError::Expression { expression: text.to_owned(), reason };
         let parsed = formula::parse(text).map_err(fail)?;
         let names = formula::names(text).map_err(fail)?;
@@ -248,10 +249,7 @@ impl Compiler<'_> {
             segments(width, "k"),
             Self::beside(&all, width)
         );
-        let currency = all
-            .iter()
-            .find(|series| series.currency != Currency::None)
-            .map_or(Currency::None, |series| series.currency.clone());
+        let currency = common(kpi, &all)?;
         Ok(Series {
             name: self.builder.add(hint, body),
             also_from: firsts(&all),
@@ -272,7 +270,11 @@ impl Compiler<'_> {
         let has_no_year = question.grain == Grain::All;
         Ok(match &derived.operation {
             Operation::By { .. } => base,
-            Operation::Share { .. } => self.share(hint, &base, question),
+            Operation::Share { .. } => {
+                // Whether a total over currencies has several of them, only the rows know.
+                self.needs_rows |= matches!(base.currency, Currency::Segment(_));
+                self.share(hint, &base, question)
+            }
             Operation::Growth { base: against } => self.growth(hint, &base, *against, question),
             Operation::Cumulative { .. } if has_no_year => base,
             Operation::Cumulative { reset } => self.cumulative(hint, &base, *reset, question),
@@ -537,14 +539,14 @@ impl Compiler<'_> {
     /// Actual against target. A target counts in the period in which its own period starts.
     fn attainment(
         &mut self,
+        kpi: &str,
         hint: &str,
-        metric: &str,
-        actual: &str,
-        show: AttainmentShow,
+        (metric, actual, show): (&str, &str, AttainmentShow),
         question: &Question,
     ) -> Result<Series, QueryError> {
         let measure = target_measure(metric, actual, question)?;
-        let target = self.measure(&format!("{hint}_target"), &measure, question)?;
+        let is_money = target_currency(&self.engine.facts, self.engine.catalogue(), actual)?.is_some();
+        let target = self.measure_of(&format!("{hint}_target"), &measure, is_money, question)?;
         if show == AttainmentShow::Target {
             return Ok(target);
         }
@@ -566,9 +568,22 @@ impl Compiler<'_> {
             series.scale = joint_scale(target.scale, reached.scale);
         }
         series.ahead = true;
-        series.currency = reached.currency;
+        series.currency = common(kpi, &[&reached, &target])?;
         Ok(series)
     }
+}
+
+/// The currency of what is made of several series, as in the pipelines.
+fn common(kpi: &str, all: &[&Series]) -> Result<Currency, QueryError> {
+    not_mixed(
+        kpi,
+        all.iter().filter_map(|series| match &series.currency {
+            Currency::One(name) => Some(name.as_str()),
+            _ => None,
+        }),
+    )?;
+    let known = all.iter().find(|series| series.currency != Currency::None);
+    Ok(known.map_or(Currency::None, |series| series.currency.clone()))
 }
 
 /// The greatest number of digits after the point.
