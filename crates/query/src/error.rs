@@ -6,6 +6,8 @@
 
 use std::path::PathBuf;
 
+use dealframe_model::segment;
+
 /// An error of the query crate.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
@@ -13,12 +15,14 @@ pub enum QueryError {
     UnknownKpi { name: String, nearest: Vec<String> },
     #[error("unknown segment `{name}` for table `{table}`")]
     UnknownSegment { name: String, table: String, nearest: Vec<String>, available: Vec<String> },
-    #[error("unknown column or segment `{name}` in `{expression}` (table `{table}`)")]
+    #[error("`{table}` has no column or segment `{name}`, which stands in `{expression}`")]
     UnknownColumn { name: String, table: String, expression: String, nearest: Vec<String> },
     #[error("cannot read the expression `{expression}`: {reason}")]
     Expression { expression: String, reason: String },
     #[error("{file}: {reason}")]
     Definition { file: String, reason: String },
+    #[error("{}: {reason}", path.display())]
+    Kpis { path: PathBuf, reason: String },
     #[error("cannot answer `{kpi}`: {reason}")]
     Unsupported { kpi: String, reason: String, hint: String },
     #[error("`{kpi}` would add up amounts in {currencies}")]
@@ -66,6 +70,10 @@ impl QueryError {
             } else {
                 format!("did you mean {}? This table has: {}", nearest.join(" or "), available.join(", "))
             }),
+            Self::UnknownColumn { table, name, .. } if table == "targets" && segment::segment(name).is_some() => Some(
+                "targets are set for regions, teams and owners: filter by one of those, or ask for the KPI without its target"
+                    .to_owned(),
+            ),
             Self::UnknownColumn { nearest, .. } if nearest.is_empty() => {
                 Some("`dealframe segments` lists the segments; texts such as names are searched with `dealframe sql`".to_owned())
             }
@@ -75,6 +83,11 @@ impl QueryError {
             }
             Self::Definition { .. } => Some(
                 "`dealframe kpis revenue --format yaml` shows a complete definition, `dealframe kpis --schema` all fields for your editor"
+                    .to_owned(),
+            ),
+            Self::Kpis { .. } => Some(
+                "--kpis takes a folder of definitions, one KPI in each file `<id>.yaml`, in UTF-8; `dealframe kpis revenue \
+                 --format yaml` shows one"
                     .to_owned(),
             ),
             Self::Unsupported { hint, .. } | Self::Period { hint, .. } => Some(hint.clone()),
