@@ -28,11 +28,12 @@ impl Walk<'_> {
         match &definition.compute {
             Compute::Flow { measure } => self.measure(measure, question),
             Compute::Stock { stock } => self.stock(stock, question),
-            Compute::Ratio { numerator, denominator, factor } => {
+            Compute::Ratio { numerator, denominator, factor, denominator_is_mean } => {
+                let terms = if *denominator_is_mean { denominator.terms().len() } else { 1 };
                 let numerator = self.part(&definition.id, numerator, question)?;
                 let denominator = self.part(&definition.id, denominator, question)?;
                 common(&definition.id, &[&numerator.currency, &denominator.currency])?;
-                Ok(ratio(&numerator, &denominator, *factor))
+                Ok(ratio(&numerator, &denominator, *factor, terms))
             }
             Compute::Total { part } => self.part(&definition.id, part, question),
             Compute::Derived(derived) => self.derived(&definition.id, derived, question),
@@ -101,15 +102,7 @@ impl Walk<'_> {
         let span = parts.iter().fold(None, |span, (_, series)| joined(span, series.span));
         let currency = common(kpi, &parts.iter().map(|(_, series)| &series.currency).collect::<Vec<_>>())?;
         let ahead = parts.iter().any(|(_, series)| series.ahead);
-        Ok(Series {
-            points,
-            empty: Point::NULL,
-            carried: false,
-            span,
-            starts: None,
-            ahead,
-            currency,
-        })
+        Ok(Series { points, empty: Point::NULL, carried: false, span, starts: None, ahead, currency })
     }
 
     /// A total over the values of the segments has one currency.
@@ -150,6 +143,10 @@ impl Walk<'_> {
             Operation::MovingAverage { periods } => {
                 let periods = i32::try_from(*periods).unwrap_or(i32::MAX);
                 windowed(&dense(&base, last, question.grain), periods, &|values| mean(values))
+            }
+            Operation::MovingSum { periods } => {
+                let periods = i32::try_from(*periods).unwrap_or(i32::MAX);
+                windowed(&dense(&base, last, question.grain), periods, &|values| sum(values))
             }
             Operation::Trend { periods } => {
                 let periods = i32::try_from(*periods).unwrap_or(i32::MAX);
@@ -212,7 +209,7 @@ impl Walk<'_> {
                     RetentionShow::Retained => again,
                     RetentionShow::Lost => all - again,
                 };
-                (key, divided(whole(i128::from(shown)), whole(i128::from(all)), 1, all))
+                (key, divided(whole(i128::from(shown)), whole(i128::from(all)), all))
             })
             .collect::<Points<_>>();
         Ok(Series { span: points.span(), points, ..no_values(Point::NULL, false) })
@@ -241,7 +238,7 @@ impl Walk<'_> {
         let points = Points::joined(&[&target.points, &reached.points], |key| {
             let (actual, goal) = (carried_get(&reached, key), target.get(key));
             match (actual.value, goal.value, show) {
-                (Some(actual_value), Some(goal), AttainmentShow::Rate) => divided(actual_value, goal, 1, actual.rows),
+                (Some(actual_value), Some(goal), AttainmentShow::Rate) => divided(actual_value, goal, actual.rows),
                 (Some(actual_value), Some(goal), _) => {
                     let gap = formula::add(actual_value, Number { value: -goal.value, ..goal });
                     Point { value: gap, numerator: Some(actual_value), denominator: Some(goal), rows: actual.rows }
@@ -251,13 +248,7 @@ impl Walk<'_> {
                 }
             }
         });
-        Ok(Series {
-            span: points.span(),
-            points,
-            ahead: true,
-            currency,
-            ..no_values(Point::NULL, false)
-        })
+        Ok(Series { span: points.span(), points, ahead: true, currency, ..no_values(Point::NULL, false) })
     }
 }
 
@@ -348,9 +339,8 @@ fn whole(value: i128) -> Number {
     Number { value, scale: 0 }
 }
 
-fn divided(numerator: Number, denominator: Number, factor: i64, rows: i64) -> Point {
-    let scaled = Number { value: numerator.value * i128::from(factor), ..numerator };
-    Point { value: quotient(scaled, denominator), numerator: Some(numerator), denominator: Some(denominator), rows }
+fn divided(numerator: Number, denominator: Number, rows: i64) -> Point {
+    Point { value: quotient(numerator, denominator), numerator: Some(numerator), denominator: Some(denominator), rows }
 }
 
 fn joined(left: Option<(i32, i32)>, right: Option<(i32, i32)>) -> Option<(i32, i32)> {
@@ -400,11 +390,18 @@ fn added(left: &Series, right: &Series, currency: Currency) -> Series {
     }
 }
 
-fn ratio(numerator: &Series, denominator: &Series, factor: i64) -> Series {
+/// The quotient of two series, whose denominator is the mean of a number of terms that were added up.
+fn ratio(numerator: &Series, denominator: &Series, factor: i64, terms: usize) -> Series {
+    let terms = terms as i128;
+    let mean = |sum: Number| if terms == 1 { Some(sum) } else { quotient(sum, whole(terms)) };
     let at = |top: Point, bottom: Point| match (top.value, bottom.value) {
-        (Some(top_value), Some(bottom_value)) => divided(top_value, bottom_value, factor, bottom.rows),
+        (Some(top_value), Some(sum)) => {
+            let scaled = Number { value: top_value.value * i128::from(factor) * terms, ..top_value };
+            let value = quotient(scaled, sum);
+            Point { value, numerator: Some(top_value), denominator: mean(sum), rows: bottom.rows }
+        }
         (top_value, bottom_value) => {
-            Point { value: None, numerator: top_value, denominator: bottom_value, rows: bottom.rows }
+            Point { value: None, numerator: top_value, denominator: bottom_value.and_then(mean), rows: bottom.rows }
         }
     };
     let points = Points::joined(&[&numerator.points, &denominator.points], |key| {
@@ -460,7 +457,7 @@ fn growth(series: &Series, against: Base, grain: Grain) -> Series {
         match (point.value, base.value) {
             (Some(value), Some(base)) => {
                 let change = formula::add(value, Number { value: -base.value, ..base });
-                change.map_or(Point::NULL, |change| divided(change, base, 1, point.rows))
+                change.map_or(Point::NULL, |change| divided(change, base, point.rows))
             }
             (_, base) => Point { value: None, numerator: None, denominator: base, rows: point.rows },
         }
@@ -482,7 +479,7 @@ fn share(parts: &Series) -> Series {
     let at = |(period, _): Key, point: &Point| {
         let (value, total) =
             (point.value.unwrap_or(Number::ZERO), totals.get(&period).copied().unwrap_or(Number::ZERO));
-        divided(value, total, 1, point.rows)
+        divided(value, total, point.rows)
     };
     // Every part has a share in every period that has a total, if it is 0.
     let combinations = parts.combinations();
@@ -593,7 +590,7 @@ fn seasonal_index(series: &Series, grain: Grain, calendar: &Calendar) -> Series 
         let year = years.get(&(year_of(grain, period, reset, calendar), combination));
         let mean = year.filter(|values| values.len() == in_year as usize).and_then(|values| mean(values));
         match (point.value, mean) {
-            (Some(value), Some(mean)) => divided(value, mean, 1, point.rows),
+            (Some(value), Some(mean)) => divided(value, mean, point.rows),
             _ => Point { rows: point.rows, ..Point::NULL },
         }
     };

@@ -31,11 +31,12 @@ impl Compiler<'_> {
         match &definition.compute {
             Compute::Flow { measure } => self.measure(&hint, measure, question),
             Compute::Stock { stock } => self.stock(&hint, stock, question),
-            Compute::Ratio { numerator, denominator, factor } => {
+            Compute::Ratio { numerator, denominator, factor, denominator_is_mean } => {
+                let terms = if *denominator_is_mean { denominator.terms().len() } else { 1 };
                 let top = self.part(&definition.id, &format!("{hint}_numerator"), numerator, question)?;
                 let bottom = self.part(&definition.id, &format!("{hint}_denominator"), denominator, question)?;
                 common(&definition.id, &[&top, &bottom])?;
-                Ok(self.ratio(&hint, &top, &bottom, *factor, question))
+                Ok(self.ratio(&hint, (&top, &bottom), *factor, terms, question))
             }
             Compute::Total { part } => self.part(&definition.id, &hint, part, question),
             Compute::Derived(derived) => self.derived(&hint, derived, question),
@@ -189,9 +190,20 @@ impl Compiler<'_> {
         })
     }
 
-    fn ratio(&mut self, hint: &str, top: &Series, bottom: &Series, factor: i64, question: &Question) -> Series {
+    fn ratio(
+        &mut self,
+        hint: &str,
+        (top, bottom): (&Series, &Series),
+        factor: i64,
+        terms: usize,
+        question: &Question,
+    ) -> Series {
         let width = question.by.len();
         let (numerator, denominator) = (top.value("x1", "k"), bottom.value("x2", "k"));
+        let denominator = match terms {
+            1 => denominator,
+            _ => format!("CAST({denominator} AS DOUBLE) / {terms}"),
+        };
         let body = format!(
             "SELECT k.period{}, {} AS value,\n    {numerator} AS numerator, {denominator} AS denominator,\n    \
              COALESCE(x2.row_count, 0) AS row_count\n  FROM {}",
@@ -279,6 +291,7 @@ impl Compiler<'_> {
             Operation::Cumulative { .. } if has_no_year => base,
             Operation::Cumulative { reset } => self.cumulative(hint, &base, *reset, question),
             Operation::MovingAverage { periods } => self.moving_average(hint, &base, *periods, question),
+            Operation::MovingSum { periods } => self.moving_sum(hint, &base, *periods, question),
             Operation::Trend { periods } => self.trend(hint, &base, *periods, question),
             Operation::SeasonalIndex => self.seasonal_index(hint, &base, question),
         })
@@ -416,17 +429,23 @@ impl Compiler<'_> {
     fn moving_average(&mut self, hint: &str, series: &Series, periods: u32, question: &Question) -> Series {
         let width = question.by.len();
         let dense = self.dense(series, question);
-        let before = periods.saturating_sub(1);
-        let window = format!(
-            "({}ORDER BY x.period ROWS BETWEEN {before} PRECEDING AND CURRENT ROW)",
-            partition(width, "x", &[])
-        );
+        let window = last_periods(width, periods);
         let body = format!(
             "SELECT x.period{}, CASE WHEN COUNT(x.value) OVER {window} = {periods}\n    \
              THEN CAST(SUM(x.value) OVER {window} AS DOUBLE) / {periods} END AS value, x.row_count\n  FROM {dense} AS x",
             segments(width, "x")
         );
         self.windowed(hint, series, periods, body)
+    }
+
+    fn moving_sum(&mut self, hint: &str, series: &Series, periods: u32, question: &Question) -> Series {
+        let width = question.by.len();
+        let dense = self.dense(series, question);
+        let window = last_periods(width, periods);
+        let sum = format!("CASE WHEN COUNT(x.value) OVER {window} = {periods} THEN SUM(x.value) OVER {window} END");
+        let sum = series.scale.map_or_else(|| sum.clone(), |scale| self.builder.dialect.exact(&sum, scale));
+        let body = format!("SELECT x.period{}, {sum} AS value, x.row_count\n  FROM {dense} AS x", segments(width, "x"));
+        Series { scale: series.scale, ..self.windowed(hint, series, periods, body) }
     }
 
     /// Least-squares slope: the values weighted by their distance from the middle of the window.
@@ -584,6 +603,12 @@ fn common(kpi: &str, all: &[&Series]) -> Result<Currency, QueryError> {
     )?;
     let known = all.iter().find(|series| series.currency != Currency::None);
     Ok(known.map_or(Currency::None, |series| series.currency.clone()))
+}
+
+/// The window of the last periods of every combination.
+fn last_periods(width: usize, periods: u32) -> String {
+    let before = periods.saturating_sub(1);
+    format!("({}ORDER BY x.period ROWS BETWEEN {before} PRECEDING AND CURRENT ROW)", partition(width, "x", &[]))
 }
 
 /// The greatest number of digits after the point.
