@@ -358,13 +358,7 @@ impl Walk<'_> {
         Ok(Cells { values, scale, currency })
     }
 
-    fn currency_of(
-        &self,
-        leaf: &Leaf<'_>,
-        by: &[String],
-        money: &Money,
-        seen: &[u32],
-    ) -> Result<Currency, QueryError> {
+    fn currency_of(&self, leaf: &Leaf<'_>, by: &[String], money: &Money, seen: &[u32]) -> Result<Currency, QueryError> {
         if !money.is_money {
             return Ok(Currency::None);
         }
