@@ -98,6 +98,9 @@ pub enum Compute {
         /// Multiplies the quotient, e.g. 100 for a score in points.
         #[serde(default = "one", skip_serializing_if = "is_one")]
         factor: i64,
+        /// The denominator is the mean of its terms (of the start and the end of the period) and not their sum.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        denominator_is_mean: bool,
     },
     /// What stands at the end of the period.
     Stock { stock: Stock },
@@ -278,6 +281,11 @@ pub enum Operation {
     Cumulative { reset: Reset },
     /// Mean of the last periods.
     MovingAverage {
+        #[schemars(range(min = 2))]
+        periods: u32,
+    },
+    /// Sum of the last periods.
+    MovingSum {
         #[schemars(range(min = 2))]
         periods: u32,
     },

@@ -21,8 +21,8 @@ pub struct Segment {
 pub const SEGMENTS: &[Segment] = &[
     Segment {
         name: "region",
-        about: "Sales region: of the row itself, else of its owner, else of its account.",
-        candidates: &["region", "owner_id>region", "account_id>region", "account_id>owner_id>region"],
+        about: "Sales region: of the row itself, else of its owner, else of its account; of a target, else the name of its scope.",
+        candidates: &["region", "owner_id>region", "account_id>region", "account_id>owner_id>region", "scope_name"],
     },
     Segment {
         name: "country",
@@ -42,13 +42,13 @@ pub const SEGMENTS: &[Segment] = &[
     },
     Segment {
         name: "owner",
-        about: "Name of the sales representative: of the row's owner, else of its account's owner.",
-        candidates: &["owner_id>name", "owner_name", "owner_id", "account_id>owner_id>name"],
+        about: "Name of the sales representative: of the row's owner, else of its account's owner; of a target, else the name of its scope.",
+        candidates: &["owner_id>name", "owner_name", "owner_id", "account_id>owner_id>name", "scope_name"],
     },
     Segment {
         name: "team",
-        about: "Sales team: of the row itself, else of its owner.",
-        candidates: &["team", "owner_id>team", "account_id>owner_id>team"],
+        about: "Sales team: of the row itself, else of its owner; of a target, else the name of its scope.",
+        candidates: &["team", "owner_id>team", "account_id>owner_id>team", "scope_name"],
     },
     Segment {
         name: "manager",

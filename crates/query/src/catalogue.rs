@@ -75,7 +75,14 @@ impl Catalogue {
     }
 
     fn load_directory(&mut self, directory: &Path) -> Result<(), QueryError> {
-        let io = |source| QueryError::Io { path: directory.to_owned(), source };
+        let unread = |path: &Path, error: std::io::Error| {
+            let reason = match error.kind() {
+                std::io::ErrorKind::InvalidData => "it is no text in UTF-8".to_owned(),
+                _ => error.to_string(),
+            };
+            QueryError::Kpis { path: path.to_owned(), reason }
+        };
+        let io = |error| unread(directory, error);
         let mut paths: Vec<_> =
             fs::read_dir(directory).map_err(io)?.filter_map(Result::ok).map(|entry| entry.path()).collect();
         paths.sort();
@@ -83,7 +90,7 @@ impl Catalogue {
             if path.is_dir() {
                 self.load_directory(&path)?;
             } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
-                let text = fs::read_to_string(&path).map_err(|source| QueryError::Io { path: path.clone(), source })?;
+                let text = fs::read_to_string(&path).map_err(|error| unread(&path, error))?;
                 let id = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
                 self.insert(&id, &path.display().to_string(), text)?;
             }

@@ -62,7 +62,15 @@ impl Scope<'_> {
             FactKind::Number { scale } => {
                 let (low, high) = column.bounds.unwrap_or((0, 0));
                 let limit = i128::from(low).abs().max(i128::from(high).abs());
-                Value::Number { expr: col(name).cast(DataType::Int64), scale: *scale, limit, nulls: column.nulls }
+                let expr = col(name).cast(DataType::Int64);
+                match self.rewind_to.filter(|_| (self.fact.table.as_str(), name) == ("tickets", "resolution_minutes")) {
+                    Some(day) => {
+                        let undone = lit(NULL).cast(DataType::Int64);
+                        let expr = when(later_than("resolved_date", day)).then(undone).otherwise(expr);
+                        Value::Number { expr, scale: *scale, limit, nulls: true }
+                    }
+                    None => Value::Number { expr, scale: *scale, limit, nulls: column.nulls },
+                }
             }
             FactKind::Boolean => Value::Boolean(self.rewound_boolean(name)),
             FactKind::Date => Value::Date(col(name)),
@@ -81,11 +89,14 @@ impl Scope<'_> {
         Ok(when(later_than(closing, day)).then(lit(open)).otherwise(col(name)))
     }
 
-    /// A lead that was converted or qualified after the as-of day was not yet so on it.
+    /// What came after the as-of day was not yet so on it: a lead converted or qualified, a ticket resolved, a stage left.
     fn rewound_boolean(&self, name: &str) -> Expr {
-        let dated = match name {
-            "is_converted" => "converted_date",
-            "is_qualified" => "qualified_date",
+        let dated = match (self.fact.table.as_str(), name) {
+            ("leads", "is_converted") => "converted_date",
+            ("leads", "is_qualified") => "qualified_date",
+            ("tickets", "is_closed") => "resolved_date",
+            ("stage_entries", "is_moved_on" | "is_lost_here") => "left_date",
+            ("stage_entries", "is_won" | "is_closed") => "close_date",
             _ => return col(name),
         };
         match self.rewind_to {

@@ -20,7 +20,7 @@ use crate::catalogue::Catalogue;
 use crate::cube::MAX_SEGMENTS;
 use crate::error::QueryError;
 use crate::evaluate::leaf::unit_of;
-use crate::evaluate::money::Rates;
+use crate::evaluate::money::{Rates, common};
 use crate::evaluate::space::Space;
 use crate::evaluate::table::{Column, Comparison, Layout};
 use crate::evaluate::{Question, Series, Source, Walk, interval, kinds, past, year};
@@ -327,7 +327,11 @@ impl Engine {
                 let series = walk.kpi(id, &asked)?;
                 let base = match (request.compare, *grain) {
                     (Some(base), Grain::All) => match self.shifted(&shown, base) {
-                        Some(before) => Some(Comparison::Series(Box::new(walk.kpi(id, &before)?))),
+                        Some(before) => {
+                            let base = walk.kpi(id, &before)?;
+                            common(id, &[&series.currency, &base.currency])?;
+                            Some(Comparison::Series(Box::new(base)))
+                        }
                         None => {
                             walk.note("a comparison over all time needs --from and --to, or --period".to_owned());
                             None

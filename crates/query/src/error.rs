@@ -6,6 +6,8 @@
 
 use std::path::PathBuf;
 
+use dealframe_model::segment;
+
 /// An error of the query crate.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
@@ -13,16 +15,20 @@ pub enum QueryError {
     UnknownKpi { name: String, nearest: Vec<String> },
     #[error("unknown segment `{name}` for table `{table}`")]
     UnknownSegment { name: String, table: String, nearest: Vec<String>, available: Vec<String> },
-    #[error("unknown column or segment `{name}` in `{expression}` (table `{table}`)")]
+    #[error("`{table}` has no column or segment `{name}`, which stands in `{expression}`")]
     UnknownColumn { name: String, table: String, expression: String, nearest: Vec<String> },
     #[error("cannot read the expression `{expression}`: {reason}")]
     Expression { expression: String, reason: String },
     #[error("{file}: {reason}")]
     Definition { file: String, reason: String },
+    #[error("{}: {reason}", path.display())]
+    Kpis { path: PathBuf, reason: String },
     #[error("cannot answer `{kpi}`: {reason}")]
     Unsupported { kpi: String, reason: String, hint: String },
     #[error("`{kpi}` would add up amounts in {currencies}")]
     MixedCurrencies { kpi: String, currencies: String },
+    #[error("{rows} {} no currency in which `{column}` of {table} could be read", if *rows == 1 { "row names" } else { "rows name" })]
+    NoCurrency { column: String, table: String, rows: i64 },
     #[error("no exchange rate from {from} to {to} on or before {date}")]
     MissingRate { from: String, to: String, date: String },
     #[error("too many combinations: {combinations} segment values × {periods} periods")]
@@ -64,6 +70,10 @@ impl QueryError {
             } else {
                 format!("did you mean {}? This table has: {}", nearest.join(" or "), available.join(", "))
             }),
+            Self::UnknownColumn { table, name, .. } if table == "targets" && segment::segment(name).is_some() => Some(
+                "targets are set for regions, teams and owners: filter by one of those, or ask for the KPI without its target"
+                    .to_owned(),
+            ),
             Self::UnknownColumn { nearest, .. } if nearest.is_empty() => {
                 Some("`dealframe segments` lists the segments; texts such as names are searched with `dealframe sql`".to_owned())
             }
@@ -75,11 +85,20 @@ impl QueryError {
                 "`dealframe kpis revenue --format yaml` shows a complete definition, `dealframe kpis --schema` all fields for your editor"
                     .to_owned(),
             ),
+            Self::Kpis { .. } => Some(
+                "--kpis takes a folder of definitions, one KPI in each file `<id>.yaml`, in UTF-8; `dealframe kpis revenue \
+                 --format yaml` shows one"
+                    .to_owned(),
+            ),
             Self::Unsupported { hint, .. } | Self::Period { hint, .. } => Some(hint.clone()),
             Self::MixedCurrencies { .. } => Some(
                 "convert with --currency EUR (needs rows in fx_rates), or split with --by currency, or choose one with --where \"currency = 'EUR'\""
                     .to_owned(),
             ),
+            Self::NoCurrency { table, .. } => Some(format!(
+                "give the rows of {table} a currency (a column `currency`, or `currency: {{constant: EUR}}` in a mapping for \
+                 `dealframe ingest --mapping`), or leave them out with --where \"currency is not null\""
+            )),
             Self::MissingRate { .. } => {
                 Some("ingest a file with from_currency, to_currency, rate_date, rate; `dealframe sources fx_rates` prints the template".to_owned())
             }

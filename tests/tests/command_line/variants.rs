@@ -65,7 +65,7 @@ fn a_reading_without_the_segment_is_left_out_and_named() {
     // So is one whose table lacks what a filter names; but what was asked for by name is refused.
     let answer = call("query win_rate --variants --format csv --where").arg("stage <> 'x'").lake(&lake).works();
     assert!(
-        answer.err.contains("note: lead_conversion is left out: unknown column or segment `stage`"),
+        answer.err.contains("note: lead_conversion is left out: `leads` has no column or segment `stage`"),
         "{}",
         answer.err
     );

@@ -29,7 +29,7 @@ impl Dice {
     }
 }
 
-/// Deals in four currencies (some name none), and their rates: EUR direct, GBP inverse, CHF only against EUR.
+/// Deals in four currencies, and their rates: EUR direct, GBP inverse, CHF only against EUR.
 fn world(seed: u64) -> World {
     let mut dice = Dice(seed);
     let mut world = World::new(AS_OF);
@@ -42,9 +42,7 @@ fn world(seed: u64) -> World {
             dice.below(90_000),
             dice.below(100)
         );
-        if dice.below(8) != 0 {
-            text.push_str(&format!(" currency={}", CURRENCIES[dice.below(4) as usize]));
-        }
+        text.push_str(&format!(" currency={}", CURRENCIES[dice.below(4) as usize]));
         if dice.below(3) != 0 {
             text.push_str(&format!(" region={}", ["North", "South"][dice.below(2) as usize]));
         }

@@ -159,19 +159,38 @@ fn mark_leads(facts: &mut Facts) {
     }
 }
 
-/// Lines: the state of their deal, and the day of the sale.
+/// Lines: whether they are a sale, the state of their deal, and the day of the sale.
+///
+/// A line that names no deal is one of the deal of its order. It is no sale on an invoice, a
+/// payment or a credit; nor where the deal of its order is unknown or has lines that name it.
 fn mark_line_items(facts: &mut Facts) {
-    let deals = facts.rows("deals").to_vec();
-    for line in facts.tables.entry("line_items").or_default() {
-        let deal = deals.iter().find(|deal| {
-            cell(deal, "deal_id") == cell(line, "deal_id") && cell(deal, "source_system") == cell(line, "source_system")
-        });
+    let lines = facts.rows("line_items").to_vec();
+    let mut marked = Vec::new();
+    for line in &lines {
+        let source = cell(line, "source_system");
+        let order = |line: &Row| facts.find("orders", "order_id", &cell(line, "order_id"), &source);
+        let lists_a_sale = |line: &Row| order(line).is_none_or(|order| cell(order, "kind") == Value::text("order"));
+        let mut deal_id = cell(line, "deal_id");
+        let mut is_sale = lists_a_sale(line);
+        if deal_id.is_null() {
+            deal_id = order(line).map_or(Value::Null, |order| cell(order, "deal_id"));
+            let is_of_deal = |other: &&Row| cell(other, "deal_id") == deal_id && cell(other, "source_system") == source;
+            let listed = lines.iter().filter(is_of_deal).any(|other| !deal_id.is_null() && lists_a_sale(other));
+            is_sale &= !listed;
+        }
+        let deal = facts.find("deals", "deal_id", &deal_id, &source);
+        is_sale &= deal_id.is_null() || deal.is_some();
         let of_deal = |column: &str| deal.map_or(Value::Null, |deal| cell(deal, column));
-        let sold = if cell(line, "sold_date").is_null() { of_deal("close_date") } else { cell(line, "sold_date") };
-        line.insert("deal_close_date", of_deal("close_date"));
-        line.insert("deal_status", of_deal("status"));
-        line.insert("sold_on", sold);
+        let ordered = order(line).map_or(Value::Null, |order| cell(order, "order_date"));
+        let days = [cell(line, "sold_date"), of_deal("close_date"), ordered];
+        let mut row = line.clone();
+        row.insert("is_sale", Value::Boolean(is_sale));
+        row.insert("deal_close_date", of_deal("close_date"));
+        row.insert("deal_status", of_deal("status"));
+        row.insert("sold_on", days.into_iter().find(|day| !day.is_null()).unwrap_or(Value::Null));
+        marked.push(row);
     }
+    facts.tables.insert("line_items", marked);
 }
 
 /// What a deal looks like from one event on.
@@ -325,7 +344,8 @@ fn stage_entries(facts: &Facts, deal: &Row, events: &[State]) -> Vec<Row> {
                 "days_in_stage",
                 after.map_or(Value::Null, |after| Value::whole((after.day - state.day).into())),
             );
-            row.insert("next_stage", after.map_or(Value::Null, |after| after.stage.clone()));
+            let next_stage = after.filter(|after| after.open).map_or(Value::Null, |after| after.stage.clone());
+            row.insert("next_stage", next_stage);
             row.insert("is_moved_on", Value::Boolean(after.is_some_and(|after| after.open || after.won)));
             row.insert("is_lost_here", Value::Boolean(after.is_some_and(|after| !after.open && !after.won)));
             row.insert("is_won", Value::Boolean(is_won(deal)));
@@ -411,8 +431,10 @@ fn mrr_changes(facts: &Facts) -> Vec<Row> {
     let mut changes = Vec::new();
     for account in accounts {
         let mine: Vec<&&Row> = paid.iter().filter(|row| account_of(row).as_ref() == Some(&account)).collect();
-        let running = |day: i32| {
+        let currencies: BTreeSet<String> = mine.iter().map(|row| id(row, "currency")).collect();
+        let running = |currency: &str, day: i32| {
             mine.iter()
+                .filter(|row| id(row, "currency") == currency)
                 .filter(|row| cell(row, "start_date").as_date().is_some_and(|start| start <= day))
                 .filter(|row| cell(row, "end_date").as_date().is_none_or(|end| end > day))
                 .filter_map(|row| cell(row, "mrr_amount").as_number())
@@ -425,23 +447,29 @@ fn mrr_changes(facts: &Facts) -> Vec<Row> {
             .collect();
         let mut paid_before = false;
         for day in days {
-            let (before, after) = (running(day - 1), running(day));
-            paid_before |= !before.is_zero();
-            let movement = match (before.is_zero(), after.is_zero()) {
-                _ if before == after => continue,
-                (true, _) if !paid_before => "new",
-                (true, _) => "reactivation",
-                (_, true) => "churn",
-                _ if after > before => "expansion",
-                _ => "contraction",
-            };
-            changes.push(Row::from([
-                ("account_id", Value::text(&account.0)),
-                ("source_system", Value::text(&account.1)),
-                ("change_date", Value::Date(day)),
-                ("movement", Value::text(movement)),
-                ("amount", Value::Number(after.minus(before))),
-            ]));
+            // A customer in one currency is a customer, so that a second currency makes no second one.
+            let pays = |day: i32| currencies.iter().any(|currency| !running(currency, day).is_zero());
+            let (was_paying, is_paying) = (pays(day - 1), pays(day));
+            paid_before |= was_paying;
+            for currency in &currencies {
+                let (before, after) = (running(currency, day - 1), running(currency, day));
+                let movement = match (was_paying, is_paying) {
+                    _ if before == after => continue,
+                    (false, _) if !paid_before => "new",
+                    (false, _) => "reactivation",
+                    (_, false) => "churn",
+                    _ if after > before => "expansion",
+                    _ => "contraction",
+                };
+                changes.push(Row::from([
+                    ("account_id", Value::text(&account.0)),
+                    ("source_system", Value::text(&account.1)),
+                    ("change_date", Value::Date(day)),
+                    ("movement", Value::text(movement)),
+                    ("amount", Value::Number(after.minus(before))),
+                    ("currency", Value::text(currency)),
+                ]));
+            }
         }
     }
     changes

@@ -113,9 +113,13 @@ impl<'a> Question<'a> {
             Compute::Flow { measure } => plain(self.flow(measure, window, combination)),
             Compute::Stock { stock } => plain(self.stock(stock, At::End, window, combination)),
             Compute::Total { part } => plain(self.part(part, window, combination)),
-            Compute::Ratio { numerator, denominator, factor } => {
+            Compute::Ratio { numerator, denominator, factor, denominator_is_mean } => {
                 let above = self.part(numerator, window, combination);
-                let below = self.part(denominator, window, combination);
+                let mut below = self.part(denominator, window, combination);
+                if *denominator_is_mean {
+                    let terms = Fraction::whole(denominator.terms().len() as i128);
+                    below.value = below.value.and_then(|sum| sum.over(terms));
+                }
                 let factor = Fraction::whole(i128::from(*factor));
                 quotient(above.value, below.value, factor, below.rows)
             }
@@ -315,6 +319,11 @@ impl<'a> Question<'a> {
                 quotient(change, base, one, now.rows)
             }
             Operation::Cumulative { reset } => self.cumulative(derived, *reset, window, combination),
+            Operation::MovingSum { periods } => {
+                let Some(windows) = self.last_windows(&derived.of, window, *periods) else { return Answer::default() };
+                let sum = windows.iter().try_fold(Fraction::ZERO, |sum, window| Some(sum.plus(of(*window).value?)));
+                Answer { value: sum, numerator: sum, denominator: None, rows: of(whole).rows }
+            }
             Operation::MovingAverage { periods } => {
                 let Some(windows) = self.last_windows(&derived.of, window, *periods) else { return Answer::default() };
                 let sum = windows.iter().try_fold(Fraction::ZERO, |sum, window| Some(sum.plus(of(*window).value?)));
@@ -361,7 +370,10 @@ impl<'a> Question<'a> {
     }
 
     fn seasonal_index(&self, derived: &Derived, window: Window, combination: Option<&Combination>) -> Answer {
-        let Some(count) = Calendar::periods_in_year(window.grain) else { return Answer::default() };
+        // A year that is one period has no seasons.
+        let Some(count) = Calendar::periods_in_year(window.grain).filter(|count| *count > 1) else {
+            return Answer::default();
+        };
         let year = window.index.div_euclid(count);
         let windows: Vec<Window> =
             (year * count..(year + 1) * count).map(|index| self.window(window.grain, index)).collect();

@@ -314,13 +314,21 @@ fn add_changes(world: &mut World, all: &[Bytes]) {
         let mut before: Option<Row> = None;
         let count = days.len();
         for (place, day) in days.into_iter().enumerate() {
+            // Some deals are closed for a while and opened again by the next change.
+            let is_last = place + 1 == count;
+            let closed = draw.below(5) == 4 && !(open && is_last);
+            let (status, stage) = match (closed, draw.below(2)) {
+                (false, _) => (Value::text("open"), draw.text(STAGES)),
+                (true, 0) => (Value::text("lost"), Value::text("Closed Lost")),
+                (true, _) => (Value::text("won"), Value::text("Closed Won")),
+            };
             let mut after = Row::from([
-                ("status", Value::text("open")),
-                ("stage", draw.text(STAGES)),
+                ("status", status),
+                ("stage", stage),
                 ("amount", draw.money()),
                 ("probability", probability(&mut draw)),
             ]);
-            if open && place + 1 == count {
+            if open && is_last {
                 for column in ["stage", "amount", "probability"] {
                     after.insert(column, cell(deal, column));
                 }
@@ -371,7 +379,8 @@ fn change(deal: &Row, before: &mut Option<Row>, after: Row, day: i32, place: usi
 fn line_item(draw: &mut Draw, place: usize) -> Row {
     Row::from([
         ("line_item_id", draw.number("i", place)),
-        ("deal_id", draw.key_or_null("d", 30)),
+        ("deal_id", if draw.below(3) == 0 { Value::Null } else { draw.key_or_null("d", 30) }),
+        ("order_id", if draw.below(2) == 1 { draw.key_or_null("o", 14) } else { Value::Null }),
         ("account_id", draw.key_or_null("a", 7)),
         ("product_id", draw.key_or_null("p", 5)),
         ("product_name", draw.text_or_null(&["Disk", "Other"])),

@@ -154,6 +154,8 @@ fn intervals_are_those_of_the_rows() {
                     let values = question.values(&above(&question, kpi), window, Some(&combination));
                     mean(&values.into_iter().map(float).collect::<Vec<_>>())
                         .map(|(low, high)| (factor * low, factor * high))
+                        // A score from -100 to 100 cannot be off it.
+                        .map(|(low, high)| if *kpi == "nps" { (low.max(-100.0), high.min(100.0)) } else { (low, high) })
                 } else {
                     None
                 };

@@ -1,8 +1,9 @@
 //! A past day as "now": the engine looks back, the oracle is given the company as it stood.
 //!
 //! What the oracle gets: no deal closed after the day is closed, no lead is qualified or
-//! converted before it was; the wins of accounts are those until the day. Histories of deals keep
-//! their later steps, which lie beyond the day for every question.
+//! converted and no ticket resolved before it was; the wins of accounts are those until the day. Histories of deals keep
+//! their later steps, which lie beyond the day for every question, but for what they say of how a
+//! stay or a deal ended.
 
 use std::collections::BTreeMap;
 
@@ -33,6 +34,12 @@ fn rewound(world: &World, today: i32) -> World {
             }
         }
     }
+    for ticket in past.tables.get_mut("tickets").into_iter().flatten() {
+        if later(ticket, "resolved_date") {
+            ticket.insert("is_closed", Value::Boolean(false));
+            ticket.insert("resolution_minutes", Value::Null);
+        }
+    }
     past
 }
 
@@ -43,16 +50,29 @@ fn compared(world: &World, today: i32, definitions: &BTreeMap<String, Definition
     for table in ["deal_states", "stage_entries"] {
         past.tables.insert(table, whole.tables[table].clone());
     }
+    // Nobody had left a stage, or won or lost, before it came to it.
+    for entry in past.tables.get_mut("stage_entries").into_iter().flatten() {
+        for (flag, dated) in [
+            ("is_moved_on", "left_date"),
+            ("is_lost_here", "left_date"),
+            ("is_won", "close_date"),
+            ("is_closed", "close_date"),
+        ] {
+            if cell(entry, dated).as_date().is_some_and(|day| day > today) {
+                entry.insert(flag, Value::Boolean(false));
+            }
+        }
+    }
     past.as_of = today;
     case.facts = past;
     let (answered, refused): (Vec<Ask>, Vec<Ask>) =
         asks.iter().cloned().partition(|ask| case.engine.run(&[ask.request()]).is_ok());
-    // What accounts bought in all is known of the newest day only.
+    // What accounts bought in all is known of the newest day only, and what open deals are expected to bring.
     for ask in refused {
         let error = case.engine.run(&[ask.request()]).unwrap_err();
         assert!(error.to_string().contains("is known of the newest day only"), "{}: {error}", ask.kpi);
     }
-    assert!(answered.len() > asks.len() - 12, "{} of {} are answered", answered.len(), asks.len());
+    assert!(answered.len() > asks.len() - 16, "{} of {} are answered", answered.len(), asks.len());
     disagreements(&case, definitions, &answered)
 }
 

@@ -67,7 +67,9 @@ pub(crate) fn meaning(compute: &Compute) -> Result<(), Fault> {
 
 fn derived(operation: &Operation) -> Result<(), Fault> {
     match operation {
-        Operation::MovingAverage { periods } | Operation::Trend { periods } if *periods < 2 => {
+        Operation::MovingAverage { periods } | Operation::MovingSum { periods } | Operation::Trend { periods }
+            if *periods < 2 =>
+        {
             Err(Fault::new("compute.periods", "`periods` must be at least 2"))
         }
         Operation::By { segment } | Operation::Share { segment } => {

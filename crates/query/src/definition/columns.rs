@@ -92,7 +92,12 @@ fn derived_columns(table: &str) -> &'static [(&'static str, Kind)] {
             ("is_customer", Kind::Boolean),
         ],
         "leads" => &[("minutes_to_first_contact", Kind::Number), ("is_contacted", Kind::Boolean)],
-        "line_items" => &[("deal_status", Kind::Text), ("deal_close_date", Kind::Date), ("sold_on", Kind::Date)],
+        "line_items" => &[
+            ("is_sale", Kind::Boolean),
+            ("deal_status", Kind::Text),
+            ("deal_close_date", Kind::Date),
+            ("sold_on", Kind::Date),
+        ],
         "deal_states" => {
             &[("expected_close_date", Kind::Date), ("valid_from", Kind::Date), ("valid_until", Kind::Date)]
         }

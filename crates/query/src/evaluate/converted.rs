@@ -16,6 +16,7 @@ use super::money::Currency;
 use super::{Key, Point, Question, Series, Source, Walk, no_values};
 use crate::cube::MAX_SEGMENTS;
 use crate::error::QueryError;
+use crate::facts::FactKind;
 use crate::parse;
 use crate::request::Settings;
 
@@ -35,13 +36,17 @@ impl Walk<'_> {
             note_amounts(&parse::expression(of)?, &mut is_money);
         }
         let fact = self.facts.table(&stock.table)?;
-        if !is_money || fact.column("currency").is_none_or(|column| column.distinct == 0) {
+        let Some(FactKind::Code { domain }) = fact.column("currency").map(|column| &column.kind).filter(|_| is_money)
+        else {
             return Ok(None);
-        }
-        let labels = fact.labels("currency")?;
-        if labels.len() == 1 && *labels[0] == *target {
-            return Ok(None);
-        }
+        };
+        let labels = fact.labels(domain)?;
+        // The only currency is that of amounts that name none as well.
+        let unnamed = match &labels[..] {
+            [only] if **only == *target => return Ok(None),
+            [only] => Some(only.to_string()),
+            _ => None,
+        };
         let mut by = question.by.clone();
         let position = by.iter().position(|name| name == "currency").unwrap_or(by.len());
         if position == by.len() {
@@ -56,26 +61,36 @@ impl Walk<'_> {
         }
         let width = question.by.len();
         let mut sums: HashMap<Key, (i128, i64)> = HashMap::new();
+        let mut unreadable: HashMap<i32, i64> = HashMap::new();
         let mut scale = decimal::RATE_SCALE;
         for ((period, combination), point) in own.points.iter() {
             let Some(value) = point.value else { continue };
             let mut labels = self.space.combination(combination);
-            let from = self.space.label(labels[position]).unwrap_or(&target).to_owned();
+            let from = self.space.label(labels[position]).map(str::to_owned).or_else(|| unnamed.clone());
             if position >= width {
                 labels[position] = 0;
             }
             let key = (period, self.space.number(labels, width));
             // What is nothing needs no rate, which there may not have been yet.
-            let rate = if value.value == 0 {
-                0
-            } else {
-                let day = self.looked_at(question, period, to);
-                self.rates.rate(self.facts, self.settings.rate_kind, &from, &target, day)?
+            let rate = match from {
+                _ if value.value == 0 => 0,
+                Some(from) => {
+                    let day = self.looked_at(question, period, to);
+                    self.rates.rate(self.facts, self.settings.rate_kind, &from, &target, day)?
+                }
+                None => {
+                    *unreadable.entry(period).or_insert(0) += point.rows;
+                    0
+                }
             };
             scale = value.scale + decimal::RATE_SCALE;
             let entry = sums.entry(key).or_insert((0, 0));
             entry.0 += value.value * rate;
             entry.1 += point.rows;
+        }
+        if let Some(rows) = unreadable.into_values().max() {
+            let column = stock.of.clone().unwrap_or_default();
+            return Err(QueryError::NoCurrency { column, table: fact.table.clone(), rows });
         }
         let points =
             sums.into_iter().map(|(key, (value, rows))| (key, Point::of(Number { value, scale }, rows))).collect();

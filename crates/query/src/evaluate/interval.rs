@@ -3,7 +3,8 @@
 //! A rate whose numerator counts some of the rows of its denominator gets Wilson's score
 //! interval, a mean of a value per row Student's, both at 95 %. Everything is decided by the
 //! definitions: [`basis`] says which of the two a KPI is, and what a mean needs beside its
-//! parts, the sum of the squares, which is exact. KPIs of any other kind have no interval.
+//! parts, the sum of the squares, which is exact. KPIs of any other kind have no interval. A mean
+//! of values that the definition itself writes down lies between the least and the greatest of them.
 //! Groups of fewer than [`FEW`] rows are marked. The arithmetic uses additions, products,
 //! quotients and roots only, and is rounded to [`DIGITS`] digits, so that it is the same everywhere.
 
@@ -63,7 +64,7 @@ pub(crate) enum Basis {
     /// Rows among rows.
     Proportion { factor: i64 },
     /// A sum over its rows, and the sum of the squares.
-    Mean { squares: Box<Series>, factor: i64 },
+    Mean { squares: Box<Series>, factor: i64, limits: Option<(f64, f64)> },
 }
 
 impl Walk<'_> {
@@ -77,8 +78,8 @@ impl Walk<'_> {
                 self.note(format!("{id} has no interval under --currency: squares cannot be converted"));
                 Ok(None)
             }
-            Shape::Mean { squares } => {
-                Ok(Some(Basis::Mean { squares: Box::new(self.measure(&squares, question)?), factor }))
+            Shape::Mean { squares, limits } => {
+                Ok(Some(Basis::Mean { squares: Box::new(self.measure(&squares, question)?), factor, limits }))
             }
         }
     }
@@ -95,9 +96,11 @@ pub(crate) fn interval(basis: Option<&Basis>, key: Key, point: &Point) -> Interv
     }
     let (bounds, factor) = match basis {
         Basis::Proportion { factor } => (wilson(top.to_f64(), rows as f64), *factor),
-        Basis::Mean { squares, factor } => {
+        Basis::Mean { squares, factor, limits } => {
             let squares = carried_get(squares, key).value;
-            (squares.and_then(|squares| student(top, squares, rows)), *factor)
+            let bounds = squares.and_then(|squares| student(top, squares, rows));
+            let (least, most) = limits.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
+            (bounds.map(|(low, high)| (low.max(least), high.min(most))), *factor)
         }
     };
     let bound = |value: f64| rounded(value * factor as f64);
@@ -159,13 +162,13 @@ fn rounded(value: f64) -> Option<Number> {
 
 enum Shape {
     Proportion,
-    Mean { squares: Measure },
+    Mean { squares: Measure, limits: Option<(f64, f64)> },
 }
 
 /// What kind of estimate a definition is, and the factor of its value.
 fn shape(catalogue: &Catalogue, definition: &Definition) -> Result<Option<(Shape, i64)>, QueryError> {
     let (numerator, denominator, factor) = match &definition.compute {
-        Compute::Ratio { numerator, denominator, factor } => (numerator, denominator, *factor),
+        Compute::Ratio { numerator, denominator, factor, .. } => (numerator, denominator, *factor),
         Compute::Derived(Derived { of, operation: Operation::By { .. } }) => {
             return shape(catalogue, catalogue.get(of)?);
         }
@@ -203,11 +206,29 @@ fn shape(catalogue: &Catalogue, definition: &Definition) -> Result<Option<(Shape
                     empty: Empty::Null,
                     ..bottom.clone()
                 };
-                (Shape::Mean { squares }, factor)
+                (Shape::Mean { squares, limits: limits(&value) }, factor)
             })
         }
         _ => None,
     })
+}
+
+/// The least and the greatest of the values that an expression writes down, if it knows no others.
+fn limits(value: &Expression) -> Option<(f64, f64)> {
+    match value {
+        Expression::Literal(Literal::Number { value, scale }) => {
+            let number = Number { value: i128::from(*value), scale: *scale }.to_f64();
+            Some((number, number))
+        }
+        Expression::Case { branches, otherwise } => branches
+            .iter()
+            .map(|(_, value)| value)
+            .chain([&**otherwise])
+            .map(limits)
+            .reduce(|left, right| left.zip(right).map(|(left, right)| (left.0.min(right.0), left.1.max(right.1))))
+            .flatten(),
+        _ => None,
+    }
 }
 
 /// The one measure of a part, its own or that of a KPI.

@@ -9,16 +9,18 @@ use dealframe_model::decimal;
 use dealframe_model::frame::{Number, QUOTIENT_SCALE, quotient};
 use dealframe_model::kpi::{
     Aggregate, At, AttainmentShow, Base, Compute, Definition, Derived, Empty, Measure, Movement, Operation, Part,
-    Reset, Retention, RetentionShow, Term,
+    Reset, Retention, RetentionShow, Term, Unit,
 };
 use hashbrown::{HashMap, HashSet};
 
-use super::money::Currency;
+use super::leaf::Target;
+use super::money::{Currency, common, not_mixed, only_currency};
 use super::points::{Bounds, Points};
 use super::{Key, Point, Question, Series, Walk, no_values};
 use crate::catalogue::Catalogue;
 use crate::error::QueryError;
 use crate::formula;
+use crate::plan::Facts;
 
 impl Walk<'_> {
     /// The values of a definition.
@@ -26,31 +28,25 @@ impl Walk<'_> {
         match &definition.compute {
             Compute::Flow { measure } => self.measure(measure, question),
             Compute::Stock { stock } => self.stock(stock, question),
-            Compute::Ratio { numerator, denominator, factor } => {
-                let numerator = self.part(numerator, question)?;
-                let denominator = self.part(denominator, question)?;
-                self.one_currency(definition, &numerator, &denominator)?;
-                Ok(ratio(&numerator, &denominator, *factor))
+            Compute::Ratio { numerator, denominator, factor, denominator_is_mean } => {
+                let terms = if *denominator_is_mean { denominator.terms().len() } else { 1 };
+                let numerator = self.part(&definition.id, numerator, question)?;
+                let denominator = self.part(&definition.id, denominator, question)?;
+                common(&definition.id, &[&numerator.currency, &denominator.currency])?;
+                Ok(ratio(&numerator, &denominator, *factor, terms))
             }
-            Compute::Total { part } => self.part(part, question),
-            Compute::Derived(Derived { of, operation }) => self.derived(of, operation, question),
-            Compute::Formula { formula } => self.formula(formula, question),
+            Compute::Total { part } => self.part(&definition.id, part, question),
+            Compute::Derived(derived) => self.derived(&definition.id, derived, question),
+            Compute::Formula { formula } => self.formula(&definition.id, formula, question),
             Compute::Retention { retention } => self.retention(retention, question),
             Compute::Recurring { movement } => self.measure(&recurring(*movement), question),
-            Compute::Attainment { metric, actual, show } => self.attainment(metric, actual, *show, question),
-        }
-    }
-
-    fn one_currency(&self, definition: &Definition, left: &Series, right: &Series) -> Result<(), QueryError> {
-        match (&left.currency, &right.currency) {
-            (Currency::One(left), Currency::One(right)) if left != right => {
-                Err(QueryError::MixedCurrencies { kpi: definition.id.clone(), currencies: format!("{left}, {right}") })
+            Compute::Attainment { metric, actual, show } => {
+                self.attainment(&definition.id, metric, actual, *show, question)
             }
-            _ => Ok(()),
         }
     }
 
-    fn part(&mut self, part: &Part, question: &Question) -> Result<Series, QueryError> {
+    fn part(&mut self, kpi: &str, part: &Part, question: &Question) -> Result<Series, QueryError> {
         let mut sum: Option<Series> = None;
         for term in part.terms() {
             let mut series = self.term(term, question)?;
@@ -59,7 +55,10 @@ impl Walk<'_> {
             }
             sum = Some(match sum {
                 None => series,
-                Some(known) => added(&known, &series),
+                Some(known) => {
+                    let currency = common(kpi, &[&known.currency, &series.currency])?;
+                    added(&known, &series, currency)
+                }
             });
         }
         Ok(sum.unwrap_or_else(|| no_values(Point::NULL, false)))
@@ -81,7 +80,7 @@ impl Walk<'_> {
         }
     }
 
-    fn formula(&mut self, text: &str, question: &Question) -> Result<Series, QueryError> {
+    fn formula(&mut self, kpi: &str, text: &str, question: &Question) -> Result<Series, QueryError> {
         let fail = |reason| QueryError::Expression { expression: text.to_owned(), reason };
         let parsed = formula::parse(text).map_err(fail)?;
         let names = formula::names(text).map_err(fail)?;
@@ -101,24 +100,29 @@ impl Walk<'_> {
         };
         let points = Points::joined(&parts.iter().map(|(_, series)| &series.points).collect::<Vec<_>>(), at);
         let span = parts.iter().fold(None, |span, (_, series)| joined(span, series.span));
-        let currency = parts
-            .iter()
-            .find_map(|(_, series)| Some(series.currency.clone()).filter(|currency| *currency != Currency::None));
+        let currency = common(kpi, &parts.iter().map(|(_, series)| &series.currency).collect::<Vec<_>>())?;
         let ahead = parts.iter().any(|(_, series)| series.ahead);
-        Ok(Series {
-            points,
-            empty: Point::NULL,
-            carried: false,
-            span,
-            starts: None,
-            ahead,
-            currency: currency.unwrap_or_default(),
-        })
+        Ok(Series { points, empty: Point::NULL, carried: false, span, starts: None, ahead, currency })
     }
 
-    fn derived(&mut self, of: &str, operation: &Operation, question: &Question) -> Result<Series, QueryError> {
+    /// A total over the values of the segments has one currency.
+    fn one_total(&self, kpi: &str, parts: &Series) -> Result<(), QueryError> {
+        let Currency::Segment(position) = parts.currency else { return Ok(()) };
+        let label = |combination: u32| self.space.label(self.space.combination(combination)[position]);
+        let names: Vec<&str> =
+            parts.combinations().into_iter().map(|combination| label(combination).unwrap_or("(none)")).collect();
+        not_mixed(kpi, names.into_iter())
+    }
+
+    fn derived(
+        &mut self,
+        kpi: &str,
+        Derived { of, operation }: &Derived,
+        question: &Question,
+    ) -> Result<Series, QueryError> {
         if let Operation::Share { .. } = operation {
             let parts = self.kpi(of, question)?;
+            self.one_total(kpi, &parts)?;
             return Ok(share(&parts));
         }
         let base = self.kpi(of, question)?;
@@ -139,6 +143,10 @@ impl Walk<'_> {
             Operation::MovingAverage { periods } => {
                 let periods = i32::try_from(*periods).unwrap_or(i32::MAX);
                 windowed(&dense(&base, last, question.grain), periods, &|values| mean(values))
+            }
+            Operation::MovingSum { periods } => {
+                let periods = i32::try_from(*periods).unwrap_or(i32::MAX);
+                windowed(&dense(&base, last, question.grain), periods, &|values| sum(values))
             }
             Operation::Trend { periods } => {
                 let periods = i32::try_from(*periods).unwrap_or(i32::MAX);
@@ -201,7 +209,7 @@ impl Walk<'_> {
                     RetentionShow::Retained => again,
                     RetentionShow::Lost => all - again,
                 };
-                (key, divided(whole(i128::from(shown)), whole(i128::from(all)), 1, all))
+                (key, divided(whole(i128::from(shown)), whole(i128::from(all)), all))
             })
             .collect::<Points<_>>();
         Ok(Series { span: points.span(), points, ..no_values(Point::NULL, false) })
@@ -210,13 +218,15 @@ impl Walk<'_> {
     /// Actual against target. A target counts in the period in which its own period starts.
     fn attainment(
         &mut self,
+        kpi: &str,
         metric: &str,
         actual: &str,
         show: AttainmentShow,
         question: &Question,
     ) -> Result<Series, QueryError> {
         let measure = target_measure(metric, actual, question)?;
-        let target = self.measure(&measure, question)?;
+        let currency = target_currency(self.facts, self.catalogue, actual)?;
+        let target = self.measure_of(&measure, currency.as_ref(), question)?;
         if show == AttainmentShow::Target {
             return Ok(target);
         }
@@ -224,10 +234,11 @@ impl Walk<'_> {
         if self.is_collecting() {
             return Ok(target);
         }
+        let currency = common(kpi, &[&reached.currency, &target.currency])?;
         let points = Points::joined(&[&target.points, &reached.points], |key| {
             let (actual, goal) = (carried_get(&reached, key), target.get(key));
             match (actual.value, goal.value, show) {
-                (Some(actual_value), Some(goal), AttainmentShow::Rate) => divided(actual_value, goal, 1, actual.rows),
+                (Some(actual_value), Some(goal), AttainmentShow::Rate) => divided(actual_value, goal, actual.rows),
                 (Some(actual_value), Some(goal), _) => {
                     let gap = formula::add(actual_value, Number { value: -goal.value, ..goal });
                     Point { value: gap, numerator: Some(actual_value), denominator: Some(goal), rows: actual.rows }
@@ -237,13 +248,7 @@ impl Walk<'_> {
                 }
             }
         });
-        Ok(Series {
-            span: points.span(),
-            points,
-            ahead: true,
-            currency: reached.currency,
-            ..no_values(Point::NULL, false)
-        })
+        Ok(Series { span: points.span(), points, ahead: true, currency, ..no_values(Point::NULL, false) })
     }
 }
 
@@ -271,6 +276,18 @@ pub(crate) fn target_measure(metric: &str, actual: &str, question: &Question) ->
         empty: Empty::Null,
         ahead: true,
     })
+}
+
+/// What targets for a KPI are in, for every engine; nothing where the KPI counts something else than money.
+pub(crate) fn target_currency(
+    facts: &Facts,
+    catalogue: &Catalogue,
+    actual: &str,
+) -> Result<Option<Target>, QueryError> {
+    if catalogue.get(actual)?.unit != Unit::Money {
+        return Ok(None);
+    }
+    Ok(Some(Target { of_actual: only_currency(facts, catalogue, actual)? }))
 }
 
 /// The measure behind a movement of recurring revenue.
@@ -322,9 +339,8 @@ fn whole(value: i128) -> Number {
     Number { value, scale: 0 }
 }
 
-fn divided(numerator: Number, denominator: Number, factor: i64, rows: i64) -> Point {
-    let scaled = Number { value: numerator.value * i128::from(factor), ..numerator };
-    Point { value: quotient(scaled, denominator), numerator: Some(numerator), denominator: Some(denominator), rows }
+fn divided(numerator: Number, denominator: Number, rows: i64) -> Point {
+    Point { value: quotient(numerator, denominator), numerator: Some(numerator), denominator: Some(denominator), rows }
 }
 
 fn joined(left: Option<(i32, i32)>, right: Option<(i32, i32)>) -> Option<(i32, i32)> {
@@ -353,7 +369,7 @@ fn negate(series: &mut Series) {
 }
 
 /// The sum of two series; null counts as nothing, unless both are null.
-fn added(left: &Series, right: &Series) -> Series {
+fn added(left: &Series, right: &Series, currency: Currency) -> Series {
     let both = |left: Point, right: Point| {
         let value = match (left.value, right.value) {
             (Some(left), Some(right)) => formula::add(left, right),
@@ -363,7 +379,6 @@ fn added(left: &Series, right: &Series) -> Series {
     };
     let points =
         Points::joined(&[&left.points, &right.points], |key| both(carried_get(left, key), carried_get(right, key)));
-    let currency = if left.currency == Currency::None { right.currency.clone() } else { left.currency.clone() };
     Series {
         points,
         empty: both(left.empty, right.empty),
@@ -375,11 +390,18 @@ fn added(left: &Series, right: &Series) -> Series {
     }
 }
 
-fn ratio(numerator: &Series, denominator: &Series, factor: i64) -> Series {
+/// The quotient of two series, whose denominator is the mean of a number of terms that were added up.
+fn ratio(numerator: &Series, denominator: &Series, factor: i64, terms: usize) -> Series {
+    let terms = terms as i128;
+    let mean = |sum: Number| if terms == 1 { Some(sum) } else { quotient(sum, whole(terms)) };
     let at = |top: Point, bottom: Point| match (top.value, bottom.value) {
-        (Some(top_value), Some(bottom_value)) => divided(top_value, bottom_value, factor, bottom.rows),
+        (Some(top_value), Some(sum)) => {
+            let scaled = Number { value: top_value.value * i128::from(factor) * terms, ..top_value };
+            let value = quotient(scaled, sum);
+            Point { value, numerator: Some(top_value), denominator: mean(sum), rows: bottom.rows }
+        }
         (top_value, bottom_value) => {
-            Point { value: None, numerator: top_value, denominator: bottom_value, rows: bottom.rows }
+            Point { value: None, numerator: top_value, denominator: bottom_value.and_then(mean), rows: bottom.rows }
         }
     };
     let points = Points::joined(&[&numerator.points, &denominator.points], |key| {
@@ -435,7 +457,7 @@ fn growth(series: &Series, against: Base, grain: Grain) -> Series {
         match (point.value, base.value) {
             (Some(value), Some(base)) => {
                 let change = formula::add(value, Number { value: -base.value, ..base });
-                change.map_or(Point::NULL, |change| divided(change, base, 1, point.rows))
+                change.map_or(Point::NULL, |change| divided(change, base, point.rows))
             }
             (_, base) => Point { value: None, numerator: None, denominator: base, rows: point.rows },
         }
@@ -457,7 +479,7 @@ fn share(parts: &Series) -> Series {
     let at = |(period, _): Key, point: &Point| {
         let (value, total) =
             (point.value.unwrap_or(Number::ZERO), totals.get(&period).copied().unwrap_or(Number::ZERO));
-        divided(value, total, 1, point.rows)
+        divided(value, total, point.rows)
     };
     // Every part has a share in every period that has a total, if it is 0.
     let combinations = parts.combinations();
@@ -568,7 +590,7 @@ fn seasonal_index(series: &Series, grain: Grain, calendar: &Calendar) -> Series 
         let year = years.get(&(year_of(grain, period, reset, calendar), combination));
         let mean = year.filter(|values| values.len() == in_year as usize).and_then(|values| mean(values));
         match (point.value, mean) {
-            (Some(value), Some(mean)) => divided(value, mean, 1, point.rows),
+            (Some(value), Some(mean)) => divided(value, mean, point.rows),
             _ => Point { rows: point.rows, ..Point::NULL },
         }
     };

@@ -3,14 +3,17 @@
 //! A leaf knows its asks; collecting them and reading them goes through the same function, so
 //! that the planner can never miss one.
 
+use std::sync::Arc;
+
 use dealframe_model::calendar::{Calendar, Grain, TimeUnit};
 use dealframe_model::expression::Expression;
 use dealframe_model::frame::Number;
 use dealframe_model::kpi::{Aggregate, Empty, Measure, Stock};
 use hashbrown::HashMap;
 
-use super::money::{Currency, is_amount};
+use super::money::{Currency, is_amount, not_mixed};
 use super::points::{Bounds, Points};
+use super::space::{OTHER, Space};
 use super::{Key, Point, Question, Series, Source, Walk, no_values};
 use crate::cube::Rolled;
 use crate::error::QueryError;
@@ -26,6 +29,14 @@ struct Leaf<'a> {
     aggregate: Aggregate,
     of: Option<&'a str>,
     filter: Option<&'a str>,
+    target: Option<&'a Target>,
+}
+
+/// What is known of the currency of targets beside their own column.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    /// The only currency of what is compared with the target: that of targets that name none.
+    pub of_actual: Option<String>,
 }
 
 /// Cells of one leaf: per key the number and the rows behind it.
@@ -38,12 +49,23 @@ struct Cells {
 impl Walk<'_> {
     /// A measure over periods.
     pub(crate) fn measure(&mut self, measure: &Measure, question: &Question) -> Result<Series, QueryError> {
+        self.measure_of(measure, None, question)
+    }
+
+    /// A measure over targets; with a currency, if they are amounts of money.
+    pub(crate) fn measure_of(
+        &mut self,
+        measure: &Measure,
+        target: Option<&Target>,
+        question: &Question,
+    ) -> Result<Series, QueryError> {
         let leaf = Leaf {
             table: &measure.table,
             date: &measure.date,
             aggregate: measure.aggregate,
             of: measure.of.as_deref(),
             filter: measure.filter.as_deref(),
+            target,
         };
         let to = if measure.ahead { question.to_asked } else { question.to };
         let cells = self.cells(&leaf, question, (question.from, to))?;
@@ -93,6 +115,7 @@ impl Walk<'_> {
             aggregate: stock.aggregate,
             of: stock.of.as_deref(),
             filter: Some(&filter),
+            target: None,
         };
         let entered = self.cells(&side(stock.from.as_str()), question, (None, to))?;
         let left = self.cells(&side(stock.until.as_str()), question, (None, to))?;
@@ -153,7 +176,7 @@ impl Walk<'_> {
     ) -> Result<Cells, QueryError> {
         let fact = self.facts.table(leaf.table)?;
         let by = self.dimensions(&fact, question)?;
-        let money = Money::of(leaf, &fact, &by, self.settings.currency.as_deref());
+        let money = Money::of(leaf, &fact, &by, self.settings.currency.as_deref())?;
         let mut dimensions = by.clone();
         if money.needs_currency && !dimensions.iter().any(|name| name == "currency") {
             dimensions.push("currency".to_owned());
@@ -249,8 +272,8 @@ impl Walk<'_> {
         apart_scale: u32,
     ) -> Result<Cells, QueryError> {
         let combinations = self.space.combinations_of(&rolled.ways, fact, by)?;
-        let currencies = if money.needs_currency { Some(fact.labels("currency")?) } else { None };
-        let currency_position = by.len();
+        let position = by.iter().position(|name| name == "currency").unwrap_or(by.len());
+        let mut unreadable = 0;
         let mut seen: Vec<u32> = Vec::new();
         let mut collected: HashMap<Key, Vec<(i128, i128, i64)>> = HashMap::new();
         let cells_with_rows = || (0..combinations.len()).filter(|cell| rolled.counts[*cell] != 0);
@@ -270,20 +293,26 @@ impl Walk<'_> {
             let mut sum =
                 if leaf.aggregate == Aggregate::Count { i128::from(rolled.counts[cell]) } else { rolled.sums[cell] };
             if money.needs_currency {
-                let position = by.iter().position(|name| name == "currency").unwrap_or(currency_position);
                 let code = rolled.ways.codes[position][cell];
                 if !seen.contains(&code) {
                     seen.push(code);
                 }
                 if let (true, Some(target)) = (money.converts, self.settings.currency.as_deref()) {
-                    let from = (code as usize)
-                        .checked_sub(1)
-                        .and_then(|code| currencies.as_ref()?.get(code))
-                        .map_or(target, |label| &**label);
-                    let rate = self.rates.rate(self.facts, self.settings.rate_kind, from, target, day)?;
+                    let rate = match money.currency(code) {
+                        Some(from) => self.rates.rate(self.facts, self.settings.rate_kind, from, target, day)?,
+                        // Nothing is nothing in every currency.
+                        None if sum == 0 && apart == 0 => 0,
+                        None => {
+                            unreadable += rolled.counts[cell];
+                            0
+                        }
+                    };
                     sum *= rate;
                     apart *= rate;
                 }
+            }
+            if money.is_money && !money.converts && position < by.len() && self.space.is_other(number) {
+                return Err(other_currencies(leaf, self.space, by));
             }
             let key = (period_of(cell), number);
             if is_apart {
@@ -294,7 +323,11 @@ impl Walk<'_> {
                 entry.1 += rolled.counts[cell];
             }
         }
-        let currency = self.currency_of(leaf, fact, by, money, &seen)?;
+        if unreadable > 0 {
+            let column = leaf.of.unwrap_or_default().to_owned();
+            return Err(QueryError::NoCurrency { column, table: fact.table.clone(), rows: unreadable });
+        }
+        let currency = self.currency_of(leaf, by, money, &seen)?;
         let scale = match leaf.aggregate {
             Aggregate::Count | Aggregate::CountDistinct => 0,
             Aggregate::Sum => scale,
@@ -325,14 +358,7 @@ impl Walk<'_> {
         Ok(Cells { values, scale, currency })
     }
 
-    fn currency_of(
-        &mut self,
-        leaf: &Leaf<'_>,
-        fact: &Fact,
-        by: &[String],
-        money: &Money,
-        seen: &[u32],
-    ) -> Result<Currency, QueryError> {
+    fn currency_of(&self, leaf: &Leaf<'_>, by: &[String], money: &Money, seen: &[u32]) -> Result<Currency, QueryError> {
         if !money.is_money {
             return Ok(Currency::None);
         }
@@ -342,31 +368,29 @@ impl Walk<'_> {
         if let Some(position) = by.iter().position(|name| name == "currency") {
             return Ok(Currency::Segment(position));
         }
-        let Some(FactKind::Code { domain }) = fact.column("currency").map(|column| &column.kind) else {
-            return Ok(Currency::None);
-        };
-        let labels = fact.labels(domain)?;
         if !money.needs_currency {
-            return Ok(labels.first().map_or(Currency::None, |label| Currency::One(label.to_string())));
+            return Ok(money.labels.first().map_or(Currency::None, |label| Currency::One(label.to_string())));
         }
-        let named: Vec<&str> = {
-            let mut named: Vec<&str> = seen
-                .iter()
-                .map(|code| {
-                    (*code as usize).checked_sub(1).and_then(|code| labels.get(code)).map_or("(none)", |label| &**label)
-                })
-                .collect();
-            named.sort_unstable();
-            named
-        };
-        match named.as_slice() {
-            [] => Ok(Currency::None),
-            [one] => Ok(Currency::One((*one).to_owned())),
-            many => Err(QueryError::MixedCurrencies {
-                kpi: leaf.of.unwrap_or(leaf.table).to_owned(),
-                currencies: many.join(", "),
-            }),
-        }
+        let named: Vec<&str> = seen
+            .iter()
+            .filter_map(|code| match money.currency(*code) {
+                // A target without a currency fits whatever it is compared with.
+                None if leaf.target.is_some() => None,
+                currency => Some(currency.unwrap_or("(none)")),
+            })
+            .collect();
+        not_mixed(leaf.of.unwrap_or(leaf.table), named.iter().copied())?;
+        Ok(named.first().map_or(Currency::None, |one| Currency::One((*one).to_owned())))
+    }
+}
+
+fn other_currencies(leaf: &Leaf<'_>, space: &Space, by: &[String]) -> QueryError {
+    let kept = space.labels_kept(by.iter().position(|name| name == "currency").unwrap_or_default());
+    QueryError::Unsupported {
+        kpi: leaf.of.unwrap_or(leaf.table).to_owned(),
+        reason: format!("beside {}, `{OTHER}` would add up amounts in several currencies", kept.join(", ")),
+        hint: "convert with --currency EUR (needs rows in fx_rates), or ask for all currencies without --top, or choose some with --where \"currency in ('EUR', 'USD')\""
+            .to_owned(),
     }
 }
 
@@ -394,21 +418,44 @@ struct Money {
     /// Cells must be told apart by currency.
     needs_currency: bool,
     converts: bool,
+    /// The currencies of the table, by code.
+    labels: Arc<Vec<Box<str>>>,
+    /// The currency of rows that name none, if it is beyond doubt.
+    unnamed: Option<Box<str>>,
 }
 
 impl Money {
-    fn of(leaf: &Leaf<'_>, fact: &Fact, by: &[String], target: Option<&str>) -> Self {
-        let mut is_money = false;
+    fn of(leaf: &Leaf<'_>, fact: &Fact, by: &[String], wanted: Option<&str>) -> Result<Self, QueryError> {
+        let mut is_money = leaf.target.is_some();
         if let Some(Ok(expression)) = leaf.of.map(parse::expression) {
             note_amounts(&expression, &mut is_money);
         }
         is_money &= matches!(leaf.aggregate, Aggregate::Sum | Aggregate::Median | Aggregate::P90);
-        let known = fact.column("currency").map_or(0, |column| column.distinct);
-        let only = (known == 1).then(|| fact.labels("currency").ok()).flatten();
-        let only_is_target = only.is_some_and(|labels| labels.first().map(|label| &**label) == target);
-        let converts = is_money && target.is_some() && known > 0 && !only_is_target;
+        let labels = match fact.column("currency").map(|column| &column.kind) {
+            Some(FactKind::Code { domain }) if is_money => Some(fact.labels(domain)?),
+            _ => None,
+        };
+        let has_currencies = labels.is_some();
+        let labels = labels.unwrap_or_default();
+        let unnamed = match (leaf.target, &labels[..]) {
+            (Some(target), _) => target.of_actual.as_deref().map(Box::from),
+            (None, [only]) => Some(only.clone()),
+            (None, _) => None,
+        };
+        let all_wanted = labels.iter().chain(&unnamed).all(|label| Some(&**label) == wanted);
+        let converts = has_currencies && wanted.is_some() && !(unnamed.is_some() && all_wanted);
         let by_currency = by.iter().any(|name| name == "currency");
-        Self { is_money, converts, needs_currency: is_money && (converts || (known > 1 && !by_currency)) }
+        let differ = labels.len() > 1 || leaf.target.is_some();
+        let needs_currency = has_currencies && (converts || (differ && !by_currency));
+        Ok(Self { is_money, needs_currency, converts, labels, unnamed })
+    }
+
+    /// The currency of a code of the table.
+    fn currency(&self, code: u32) -> Option<&str> {
+        match (code as usize).checked_sub(1) {
+            Some(position) => self.labels.get(position).map(|label| &**label),
+            None => self.unnamed.as_deref(),
+        }
     }
 }
 

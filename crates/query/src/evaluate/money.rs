@@ -5,14 +5,20 @@
 //! converted at the rate of its business date, exactly: amount times rate, no rounding before
 //! the sum is complete. A rate that is missing directly is taken from its inverse or over a
 //! third currency, rounded to the eight digits that rates have. Stocks are converted in `converted`.
+//! An amount without a currency is in the only one that its table names; where there are several
+//! it is in none of them, and nothing converts it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Date32Type, Decimal128Type};
+use dealframe_model::kpi::Compute;
 use dealframe_model::{date, decimal};
 
+use super::{kinds, past};
+use crate::catalogue::{Catalogue, references};
 use crate::error::QueryError;
+use crate::facts::FactKind;
 use crate::facts::encode::{column, live_rows, read_columns};
 use crate::plan::Facts;
 use crate::request::RateKind;
@@ -26,6 +32,53 @@ pub(crate) enum Currency {
     One(String),
     /// One per segment value, at this position of the segments.
     Segment(usize),
+}
+
+/// The currency of what is made of several series; refused where they have different ones.
+pub(crate) fn common(kpi: &str, all: &[&Currency]) -> Result<Currency, QueryError> {
+    not_mixed(
+        kpi,
+        all.iter().filter_map(|currency| match currency {
+            Currency::One(name) => Some(name.as_str()),
+            _ => None,
+        }),
+    )?;
+    Ok(all.iter().find(|currency| ***currency != Currency::None).map_or(Currency::None, |known| (*known).clone()))
+}
+
+/// Refuses a KPI whose parts are in different currencies.
+pub(crate) fn not_mixed<'c>(kpi: &str, names: impl Iterator<Item = &'c str>) -> Result<(), QueryError> {
+    let names: BTreeSet<&str> = names.collect();
+    if names.len() < 2 {
+        return Ok(());
+    }
+    let currencies = names.into_iter().collect::<Vec<_>>().join(", ");
+    Err(QueryError::MixedCurrencies { kpi: kpi.to_owned(), currencies })
+}
+
+/// The currency that the tables behind a KPI name, if they all name the same one.
+pub(crate) fn only_currency(facts: &Facts, catalogue: &Catalogue, id: &str) -> Result<Option<String>, QueryError> {
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    for table in tables(catalogue, id)? {
+        let fact = facts.table(&table)?;
+        if let Some(FactKind::Code { domain }) = fact.column("currency").map(|column| &column.kind) {
+            names.extend(fact.labels(domain)?.iter().map(ToString::to_string));
+        }
+    }
+    Ok(if names.len() == 1 { names.pop_first() } else { None })
+}
+
+/// The tables that a KPI reads.
+fn tables(catalogue: &Catalogue, id: &str) -> Result<BTreeSet<String>, QueryError> {
+    let compute = &catalogue.get(id)?.compute;
+    let mut tables: BTreeSet<String> = past::sources(compute).into_iter().map(|(table, _)| table.to_owned()).collect();
+    if let Compute::Recurring { movement } = compute {
+        tables.insert(kinds::recurring(*movement).table);
+    }
+    for id in references(compute) {
+        tables.extend(self::tables(catalogue, &id)?);
+    }
+    Ok(tables)
 }
 
 /// Exchange rates of the lake, read when first needed.

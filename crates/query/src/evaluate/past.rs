@@ -2,7 +2,8 @@
 //!
 //! Dated facts are undone by their dates (`crate::compile`). What an account bought in all is a
 //! sum over its whole history; under an earlier day it would hold purchases that were still to
-//! come, so a KPI that asks for it is refused there.
+//! come, so a KPI that asks for it is refused there. So is one that asks when open deals are
+//! expected to close: the date, the amount and the probability of an earlier day are not kept.
 
 use dealframe_model::date;
 use dealframe_model::kpi::{Compute, Measure, Part, Stock};
@@ -31,11 +32,34 @@ pub(crate) fn check(catalogue: &Catalogue, id: &str, rewind_to: Option<i32>) -> 
             });
         }
     }
+    if let Some(measure) = measures(compute).find(|measure| measure.table == "deals" && measure.ahead) {
+        return Err(QueryError::Unsupported {
+            kpi: id.to_owned(),
+            reason: format!(
+                "what open deals are expected to bring by `{}` is known of the newest day only, not of {}",
+                measure.date,
+                date::format(day)
+            ),
+            hint: "ask without --as-of, or for open_pipeline_value, which history tells of any day".to_owned(),
+        });
+    }
     references(compute).iter().try_for_each(|id| check(catalogue, id, rewind_to))
 }
 
+/// The measures of a computation itself.
+fn measures(compute: &Compute) -> impl Iterator<Item = &Measure> {
+    let (flow, parts): (Option<&Measure>, Vec<&Part>) = match compute {
+        Compute::Flow { measure } => (Some(measure), Vec::new()),
+        Compute::Ratio { numerator, denominator, .. } => (None, vec![numerator, denominator]),
+        Compute::Total { part } => (None, vec![part]),
+        _ => (None, Vec::new()),
+    };
+    let terms = parts.into_iter().flat_map(|part| part.terms().iter().filter_map(|term| term.measure.as_ref()));
+    flow.into_iter().chain(terms)
+}
+
 /// Tables and the expressions over them.
-fn sources(compute: &Compute) -> Vec<(&str, &str)> {
+pub(super) fn sources(compute: &Compute) -> Vec<(&str, &str)> {
     fn texts<'d>(table: &'d str, texts: [Option<&'d str>; 4]) -> Vec<(&'d str, &'d str)> {
         texts.into_iter().flatten().map(|text| (table, text)).collect()
     }

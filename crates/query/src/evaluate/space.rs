@@ -4,7 +4,7 @@
 //! same for all of them, so that parts of a ratio from two tables meet. Under `--top`, the
 //! combinations that are not kept become one, `(other)`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
@@ -74,6 +74,17 @@ impl Space {
             self.combinations.push(combination);
             u32::try_from(next).unwrap_or(u32::MAX)
         })
+    }
+
+    /// Whether a combination stands for all that `--top` does not keep.
+    pub(crate) fn is_other(&self, number: u32) -> bool {
+        self.kept.is_some() && self.label(self.combination(number)[0]) == Some(OTHER)
+    }
+
+    /// The labels at a position of the combinations that `--top` keeps, in their order.
+    pub(crate) fn labels_kept(&self, position: usize) -> Vec<&str> {
+        let kept = self.kept.iter().flatten().filter_map(|combination| self.label(combination[position]));
+        kept.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Keeps only these combinations apart.

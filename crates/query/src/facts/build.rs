@@ -13,7 +13,7 @@ use arrow::datatypes::{Date32Type, Int64Type, Schema, TimestampMicrosecondType};
 use dealframe_lake::Lake;
 use dealframe_lake::schema::arrow_schema;
 use dealframe_model::table::{self, Table};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use rayon::prelude::*;
 
 use super::dictionary::{AsHashed, Interners, row_key, strings};
@@ -31,7 +31,7 @@ pub(crate) fn dependencies(table: &Table) -> Vec<&'static str> {
         "deals" => tables.push("leads"),
         "accounts" => tables.push("deals"),
         "leads" => tables.push("activities"),
-        "line_items" => tables.push("deals"),
+        "line_items" => tables.extend(["deals", "orders"]),
         _ => {}
     }
     tables.sort_unstable();
@@ -139,11 +139,100 @@ enum Extra {
     Deals { first_won: FirstWonDeals, lead_created: LeadDates },
     Accounts { won: HashMap<u32, WonSummary> },
     Leads { first_activity: HashMap<u128, i64> },
-    LineItems { deals: DealDates },
+    LineItems { sales: Sales },
+}
+
+/// What lines of products are part of.
+struct Sales {
+    deals: DealDates,
+    orders: HashMap<u128, Order>,
+    /// Deals that have lines of their own.
+    with_lines: HashSet<u128>,
 }
 
 /// Status code and close date, by source and identifier of the deal.
 type DealDates = HashMap<u128, (u32, Option<i32>)>;
+
+/// As much of an order as its lines need.
+#[derive(Debug, Clone, Copy)]
+struct Order {
+    /// Not an invoice, a payment or a credit.
+    is_order: bool,
+    deal: Option<u128>,
+    date: Option<i32>,
+}
+
+/// What a line says of its sale.
+struct Sale {
+    is_sale: bool,
+    status: u32,
+    closed: Option<i32>,
+    ordered: Option<i32>,
+}
+
+impl Sales {
+    fn read(lake: &Lake, interners: &Interners) -> Result<Self, QueryError> {
+        let (deals, orders) = (deal_dates(lake, interners)?, orders(lake, interners)?);
+        let mut with_lines = HashSet::new();
+        read_live(lake, "line_items", &["deal_id", "order_id"], interners, &mut |batch, sources| {
+            for (deal, order) in line_keys(batch, sources)? {
+                let is_order = order.and_then(|order| orders.get(&order)).is_none_or(|order| order.is_order);
+                with_lines.extend(deal.filter(|_| is_order));
+            }
+            Ok(())
+        })?;
+        Ok(Self { deals, orders, with_lines })
+    }
+
+    /// A line belongs to the deal that it names, else to its order and through it to the deal of the order.
+    ///
+    /// Sold is what a deal or an order sold; the lines of an invoice or a credit are those of the order again,
+    /// and those of an order are those of its deal again where the deal has lines.
+    fn of(&self, (named, order): LineKeys) -> Sale {
+        let order = order.and_then(|order| self.orders.get(&order));
+        let through = order.and_then(|order| order.deal).filter(|_| named.is_none());
+        let key = named.or(through);
+        let deal = key.and_then(|key| self.deals.get(&key));
+        let is_again = through.is_some_and(|deal| self.with_lines.contains(&deal));
+        Sale {
+            is_sale: order.is_none_or(|order| order.is_order) && !is_again && (key.is_none() || deal.is_some()),
+            status: deal.map_or(0, |(status, _)| *status),
+            closed: deal.and_then(|(_, closed)| *closed),
+            ordered: order.and_then(|order| order.date),
+        }
+    }
+}
+
+/// Names of the deal and of the order of a line.
+type LineKeys = (Option<u128>, Option<u128>);
+
+fn line_keys(batch: &RecordBatch, sources: &[u32]) -> Result<Vec<LineKeys>, QueryError> {
+    let (deals, orders) = (strings(column(batch, "deal_id")?)?, strings(column(batch, "order_id")?)?);
+    let key = |ids: &StringArray, row: usize| ids.is_valid(row).then(|| row_key(sources[row], ids.value(row)));
+    Ok((0..batch.num_rows()).map(|row| (key(deals, row), key(orders, row))).collect())
+}
+
+fn orders(lake: &Lake, interners: &Interners) -> Result<HashMap<u128, Order>, QueryError> {
+    let mut orders = HashMap::new();
+    // The kinds of orders are none of the labels of lines.
+    let kinds = Interners::default().domain("kind");
+    let order = kinds.intern("order");
+    read_live(lake, "orders", &["order_id", "kind", "deal_id", "order_date"], interners, &mut |batch, sources| {
+        let (ids, deals) = (strings(column(batch, "order_id")?)?, strings(column(batch, "deal_id")?)?);
+        let codes = kinds.encode(column(batch, "kind")?)?;
+        let dates = column(batch, "order_date")?.as_primitive::<Date32Type>();
+        for (row, source) in sources.iter().enumerate() {
+            let known = Order {
+                is_order: codes[row] == order,
+                deal: deals.is_valid(row).then(|| row_key(*source, deals.value(row))),
+                date: dates.is_valid(row).then(|| dates.value(row)),
+            };
+            orders.insert(row_key(*source, ids.value(row)), known);
+        }
+        Ok(())
+    })?;
+    Ok(orders)
+}
 
 #[derive(Debug, Clone)]
 struct FirstWon {
@@ -172,7 +261,7 @@ impl Extra {
             }
             "accounts" => Ok(Self::Accounts { won: won_by_account(lake, interners)? }),
             "leads" => Ok(Self::Leads { first_activity: first_activity(lake, interners)? }),
-            "line_items" => Ok(Self::LineItems { deals: deal_dates(lake, interners)? }),
+            "line_items" => Ok(Self::LineItems { sales: Sales::read(lake, interners)? }),
             _ => Ok(Self::None),
         }
     }
@@ -256,26 +345,15 @@ impl Extra {
                 encoded.push(encode::number("minutes_to_first_contact", 0, minutes));
                 encoded.push(encode::boolean("is_contacted", reached));
             }
-            Self::LineItems { deals } => {
-                let sources = sources()?;
-                let ids = strings(column(batch, "deal_id")?)?;
+            Self::LineItems { sales } => {
                 let sold = column(batch, "sold_date")?.as_primitive::<Date32Type>();
-                let deal = |row: usize| {
-                    if ids.is_null(row) { None } else { deals.get(&row_key(sources[row], ids.value(row))).copied() }
-                };
-                let status = (0..batch.num_rows()).map(|row| deal(row).map_or(0, |(status, _)| status)).collect();
-                let closed: Date32Array =
-                    (0..batch.num_rows()).map(|row| deal(row).and_then(|(_, date)| date)).collect();
-                let on: Date32Array = (0..batch.num_rows())
-                    .map(|row| {
-                        if sold.is_valid(row) {
-                            Some(sold.value(row))
-                        } else {
-                            closed.is_valid(row).then(|| closed.value(row))
-                        }
-                    })
-                    .collect();
-                encoded.push(encode::codes("deal_status", "status", status));
+                let of: Vec<Sale> = line_keys(batch, &sources()?)?.into_iter().map(|keys| sales.of(keys)).collect();
+                let closed: Date32Array = of.iter().map(|sale| sale.closed).collect();
+                let own = |row: usize| sold.is_valid(row).then(|| sold.value(row));
+                let on: Date32Array =
+                    of.iter().enumerate().map(|(row, sale)| own(row).or(sale.closed).or(sale.ordered)).collect();
+                encoded.push(encode::boolean("is_sale", of.iter().map(|sale| Some(sale.is_sale)).collect()));
+                encoded.push(encode::codes("deal_status", "status", of.iter().map(|sale| sale.status).collect()));
                 encoded.extend(encode::dates("deal_close_date", &closed));
                 encoded.extend(encode::dates("sold_on", &on));
             }

@@ -118,23 +118,28 @@ impl Tables<'_> {
             "deal_steps",
             "SELECT f.source_system, f.deal_id, 0 AS place,\n    \
              LEAST(COALESCE(s.created_date, f.changed_date), f.changed_date) AS entered_date, f.from_stage AS stage,\n    \
-             s.closing_date, s.status\n  FROM deal_changes AS f\n  JOIN deal_spans AS s\n    \
+             'open' AS outcome, s.closing_date, s.status\n  FROM deal_changes AS f\n  JOIN deal_spans AS s\n    \
              ON s.source_system = f.source_system AND s.deal_id = f.deal_id\n  \
-             WHERE f.place = 1 AND f.from_stage IS NOT NULL\n  UNION ALL\n  \
-             SELECT c.source_system, c.deal_id, c.place, c.changed_date, c.stage, s.closing_date, s.status\n  \
+             WHERE f.place = 1 AND f.from_stage IS NOT NULL AND COALESCE(f.from_status, 'open') = 'open'\n  UNION ALL\n  \
+             SELECT c.source_system, c.deal_id, c.place, c.changed_date, c.stage, 'open', s.closing_date, s.status\n  \
              FROM deal_changes AS c\n  JOIN deal_spans AS s\n    \
              ON s.source_system = c.source_system AND s.deal_id = c.deal_id\n  \
              WHERE COALESCE(c.status, 'open') = 'open' AND c.stage IS NOT NULL\n    \
-             AND (s.closing_date IS NULL OR c.changed_date <= s.closing_date)"
+             AND (s.closing_date IS NULL OR c.changed_date <= s.closing_date)\n  UNION ALL\n  \
+             SELECT c.source_system, c.deal_id, c.place, c.changed_date, CAST(NULL AS STRING), c.status, s.closing_date, s.status\n  \
+             FROM deal_changes AS c\n  JOIN deal_spans AS s\n    \
+             ON s.source_system = c.source_system AND s.deal_id = c.deal_id\n  \
+             WHERE c.status <> 'open' AND (s.closing_date IS NULL OR c.changed_date < s.closing_date)"
                 .to_owned(),
         );
         self.step(
             "deal_visits",
             "SELECT *,\n    LEAD(stage) OVER (PARTITION BY source_system, deal_id ORDER BY place) AS next_stage,\n    \
+             LEAD(outcome) OVER (PARTITION BY source_system, deal_id ORDER BY place) AS next_outcome,\n    \
              LEAD(entered_date) OVER (PARTITION BY source_system, deal_id ORDER BY place) AS next_date,\n    \
              ROW_NUMBER() OVER (PARTITION BY source_system, deal_id, stage ORDER BY place) AS visit\n  \
              FROM (SELECT *, LAG(stage) OVER (PARTITION BY source_system, deal_id ORDER BY place) AS stage_before\n    \
-             FROM deal_steps) AS steps\n  WHERE stage_before IS NULL OR stage_before <> stage"
+             FROM deal_steps) AS steps\n  WHERE stage IS NULL OR stage_before IS NULL OR stage_before <> stage"
                 .to_owned(),
         );
         let days = self.dialect.days_between("entered_date", "COALESCE(next_date, closing_date)");
@@ -143,25 +148,28 @@ impl Tables<'_> {
             format!(
                 "SELECT source_system, deal_id, stage, next_stage, entered_date,\n    \
                  COALESCE(next_date, closing_date) AS left_date, {days} AS days_in_stage,\n    \
-                 next_stage IS NOT NULL OR status = 'won' AS is_moved_on,\n    \
-                 next_stage IS NULL AND status NOT IN ('open', 'won') AS is_lost_here,\n    \
-                 status = 'won' AS is_won, status <> 'open' AS is_closed\n  FROM deal_visits\n  WHERE visit = 1"
+                 COALESCE(next_outcome, status) = 'won' OR COALESCE(next_outcome, '') = 'open' AS is_moved_on,\n    \
+                 COALESCE(next_outcome, status) NOT IN ('open', 'won') AS is_lost_here,\n    \
+                 status = 'won' AS is_won, status <> 'open' AS is_closed\n  FROM deal_visits\n  \
+                 WHERE visit = 1 AND stage IS NOT NULL"
             ),
         );
-        by_deal(
-            "deal_entries",
-            &[
-                "stage",
-                "next_stage",
-                "entered_date",
-                "left_date",
-                "days_in_stage",
-                "is_moved_on",
-                "is_lost_here",
-                "is_won",
-                "is_closed",
-            ],
-        )
+        let mut base = by_deal("deal_entries", &["stage", "next_stage", "entered_date", "left_date", "days_in_stage"]);
+        let outcomes = [
+            ("is_moved_on", "w.left_date"),
+            ("is_lost_here", "w.left_date"),
+            ("is_won", "b.close_date"),
+            ("is_closed", "b.close_date"),
+        ];
+        for (name, dated) in outcomes {
+            // What came after the as-of day was not yet so on it.
+            let sql = match self.rewind_to {
+                Some(day) => format!("CASE WHEN {dated} > {} THEN FALSE ELSE w.{name} END", self.dialect.date(day)),
+                None => format!("w.{name}"),
+            };
+            base.special.push((name, sql));
+        }
+        base
     }
 
     fn purchase_windows(&mut self) -> Base {
@@ -242,16 +250,31 @@ impl Tables<'_> {
         self.step(
             "mrr_levels",
             "SELECT *,\n    SUM(amount) OVER (PARTITION BY source_system, account_id, currency ORDER BY change_date\n      \
-             ROWS UNBOUNDED PRECEDING) AS level,\n    \
-             ROW_NUMBER() OVER (PARTITION BY source_system, account_id, currency ORDER BY change_date) AS place\n  \
-             FROM mrr_deltas"
+             ROWS UNBOUNDED PRECEDING) AS level\n  FROM mrr_deltas"
+                .to_owned(),
+        );
+        // An account is a customer while it pays in any currency: how many it starts and ceases to pay in on a day.
+        self.step(
+            "mrr_days",
+            "SELECT source_system, account_id, change_date,\n    \
+             SUM(CASE WHEN level <> 0 THEN 1 ELSE 0 END - CASE WHEN level <> amount THEN 1 ELSE 0 END) AS currencies\n  \
+             FROM mrr_levels\n  GROUP BY source_system, account_id, change_date"
+                .to_owned(),
+        );
+        self.step(
+            "mrr_states",
+            "SELECT *,\n    SUM(currencies) OVER (PARTITION BY source_system, account_id ORDER BY change_date\n      \
+             ROWS UNBOUNDED PRECEDING) AS currencies_after,\n    \
+             ROW_NUMBER() OVER (PARTITION BY source_system, account_id ORDER BY change_date) AS place\n  FROM mrr_days"
                 .to_owned(),
         );
         self.step(
             "mrr_movements",
-            "SELECT source_system, account_id, currency, change_date, amount,\n    \
-             CASE WHEN place = 1 THEN 'new' WHEN level = amount THEN 'reactivation' WHEN level = 0 THEN 'churn'\n      \
-             WHEN amount > 0 THEN 'expansion' ELSE 'contraction' END AS movement\n  FROM mrr_levels"
+            "SELECT l.source_system, l.account_id, l.currency, l.change_date, l.amount,\n    \
+             CASE WHEN s.place = 1 THEN 'new' WHEN s.currencies_after = s.currencies THEN 'reactivation'\n      \
+             WHEN s.currencies_after = 0 THEN 'churn' WHEN l.amount > 0 THEN 'expansion' ELSE 'contraction' END AS movement\n  \
+             FROM mrr_levels AS l\n  JOIN mrr_states AS s ON s.source_system = l.source_system\n    \
+             AND s.account_id = l.account_id AND s.change_date = l.change_date"
                 .to_owned(),
         );
         by_account("mrr_movements", &["currency", "change_date", "amount", "movement"])

@@ -15,7 +15,8 @@ use super::series::{
 };
 use crate::error::QueryError;
 use crate::evaluate::Question;
-use crate::evaluate::kinds::{recurring, target_measure};
+use crate::evaluate::kinds::{recurring, target_currency, target_measure};
+use crate::evaluate::money::not_mixed;
 use crate::formula::{self, Formula};
 
 impl Compiler<'_> {
@@ -30,27 +31,25 @@ impl Compiler<'_> {
         match &definition.compute {
             Compute::Flow { measure } => self.measure(&hint, measure, question),
             Compute::Stock { stock } => self.stock(&hint, stock, question),
-            Compute::Ratio { numerator, denominator, factor } => {
-                let top = self.part(&format!("{hint}_numerator"), numerator, question)?;
-                let bottom = self.part(&format!("{hint}_denominator"), denominator, question)?;
-                if let (Currency::One(left), Currency::One(right)) = (&top.currency, &bottom.currency)
-                    && left != right
-                {
-                    let currencies = format!("{left}, {right}");
-                    return Err(QueryError::MixedCurrencies { kpi: definition.id.clone(), currencies });
-                }
-                Ok(self.ratio(&hint, &top, &bottom, *factor, question))
+            Compute::Ratio { numerator, denominator, factor, denominator_is_mean } => {
+                let terms = if *denominator_is_mean { denominator.terms().len() } else { 1 };
+                let top = self.part(&definition.id, &format!("{hint}_numerator"), numerator, question)?;
+                let bottom = self.part(&definition.id, &format!("{hint}_denominator"), denominator, question)?;
+                common(&definition.id, &[&top, &bottom])?;
+                Ok(self.ratio(&hint, (&top, &bottom), *factor, terms, question))
             }
-            Compute::Total { part } => self.part(&hint, part, question),
+            Compute::Total { part } => self.part(&definition.id, &hint, part, question),
             Compute::Derived(derived) => self.derived(&hint, derived, question),
-            Compute::Formula { formula } => self.formula(&hint, formula, question),
+            Compute::Formula { formula } => self.formula(&definition.id, &hint, formula, question),
             Compute::Retention { retention } => self.retention(&hint, retention, question),
             Compute::Recurring { movement } => self.measure(&hint, &recurring(*movement), question),
-            Compute::Attainment { metric, actual, show } => self.attainment(&hint, metric, actual, *show, question),
+            Compute::Attainment { metric, actual, show } => {
+                self.attainment(&definition.id, &hint, (metric, actual, *show), question)
+            }
         }
     }
 
-    fn part(&mut self, hint: &str, part: &Part, question: &Question) -> Result<Series, QueryError> {
+    fn part(&mut self, kpi: &str, hint: &str, part: &Part, question: &Question) -> Result<Series, QueryError> {
         let mut terms = Vec::with_capacity(part.terms().len());
         for term in part.terms() {
             terms.push((self.term(hint, term, question)?, term.minus));
@@ -59,7 +58,7 @@ impl Compiler<'_> {
             [] => Ok(self.nothing(hint, question)),
             [(one, false)] => Ok(one.clone()),
             [(one, true)] => Ok(self.negated(hint, one, question)),
-            _ => Ok(self.sum(hint, &terms, question)),
+            _ => self.sum(kpi, hint, &terms, question),
         }
     }
 
@@ -130,9 +129,16 @@ impl Compiler<'_> {
     }
 
     /// The sum of series; null counts as nothing, unless all are null.
-    fn sum(&mut self, hint: &str, terms: &[(Series, bool)], question: &Question) -> Series {
+    fn sum(
+        &mut self,
+        kpi: &str,
+        hint: &str,
+        terms: &[(Series, bool)],
+        question: &Question,
+    ) -> Result<Series, QueryError> {
         let width = question.by.len();
         let all: Vec<&Series> = terms.iter().map(|(series, _)| series).collect();
+        let currency = common(kpi, &all)?;
         let scale = scale_of(&all);
         let (mut values, mut rows, mut plain) = (Vec::new(), Vec::new(), Vec::new());
         for (position, (series, minus)) in terms.iter().enumerate() {
@@ -165,11 +171,7 @@ impl Compiler<'_> {
             rows.join(" + "),
             Self::beside(&all, width)
         );
-        let currency = all
-            .iter()
-            .find(|series| series.currency != Currency::None)
-            .map_or(Currency::None, |series| series.currency.clone());
-        Series {
+        Ok(Series {
             name: self.builder.add(hint, body),
             also_from: firsts(&all),
             numerator: Source::Value,
@@ -185,12 +187,23 @@ impl Compiler<'_> {
             ahead: all.iter().any(|series| series.ahead),
             scale,
             currency,
-        }
+        })
     }
 
-    fn ratio(&mut self, hint: &str, top: &Series, bottom: &Series, factor: i64, question: &Question) -> Series {
+    fn ratio(
+        &mut self,
+        hint: &str,
+        (top, bottom): (&Series, &Series),
+        factor: i64,
+        terms: usize,
+        question: &Question,
+    ) -> Series {
         let width = question.by.len();
         let (numerator, denominator) = (top.value("x1", "k"), bottom.value("x2", "k"));
+        let denominator = match terms {
+            1 => denominator,
+            _ => format!("CAST({denominator} AS DOUBLE) / {terms}"),
+        };
         let body = format!(
             "SELECT k.period{}, {} AS value,\n    {numerator} AS numerator, {denominator} AS denominator,\n    \
              COALESCE(x2.row_count, 0) AS row_count\n  FROM {}",
@@ -218,7 +231,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn formula(&mut self, hint: &str, text: &str, question: &Question) -> Result<Series, QueryError> {
+    fn formula(&mut self, kpi: &str, hint: &str, text: &str, question: &Question) -> Result<Series, QueryError> {
         let fail = |reason| QueryError::Expression { expression: text.to_owned(), reason };
         let parsed = formula::parse(text).map_err(fail)?;
         let names = formula::names(text).map_err(fail)?;
@@ -248,10 +261,7 @@ impl Compiler<'_> {
             segments(width, "k"),
             Self::beside(&all, width)
         );
-        let currency = all
-            .iter()
-            .find(|series| series.currency != Currency::None)
-            .map_or(Currency::None, |series| series.currency.clone());
+        let currency = common(kpi, &all)?;
         Ok(Series {
             name: self.builder.add(hint, body),
             also_from: firsts(&all),
@@ -272,11 +282,16 @@ impl Compiler<'_> {
         let has_no_year = question.grain == Grain::All;
         Ok(match &derived.operation {
             Operation::By { .. } => base,
-            Operation::Share { .. } => self.share(hint, &base, question),
+            Operation::Share { .. } => {
+                // Whether a total over currencies has several of them, only the rows know.
+                self.needs_rows |= matches!(base.currency, Currency::Segment(_));
+                self.share(hint, &base, question)
+            }
             Operation::Growth { base: against } => self.growth(hint, &base, *against, question),
             Operation::Cumulative { .. } if has_no_year => base,
             Operation::Cumulative { reset } => self.cumulative(hint, &base, *reset, question),
             Operation::MovingAverage { periods } => self.moving_average(hint, &base, *periods, question),
+            Operation::MovingSum { periods } => self.moving_sum(hint, &base, *periods, question),
             Operation::Trend { periods } => self.trend(hint, &base, *periods, question),
             Operation::SeasonalIndex => self.seasonal_index(hint, &base, question),
         })
@@ -414,17 +429,23 @@ impl Compiler<'_> {
     fn moving_average(&mut self, hint: &str, series: &Series, periods: u32, question: &Question) -> Series {
         let width = question.by.len();
         let dense = self.dense(series, question);
-        let before = periods.saturating_sub(1);
-        let window = format!(
-            "({}ORDER BY x.period ROWS BETWEEN {before} PRECEDING AND CURRENT ROW)",
-            partition(width, "x", &[])
-        );
+        let window = last_periods(width, periods);
         let body = format!(
             "SELECT x.period{}, CASE WHEN COUNT(x.value) OVER {window} = {periods}\n    \
              THEN CAST(SUM(x.value) OVER {window} AS DOUBLE) / {periods} END AS value, x.row_count\n  FROM {dense} AS x",
             segments(width, "x")
         );
         self.windowed(hint, series, periods, body)
+    }
+
+    fn moving_sum(&mut self, hint: &str, series: &Series, periods: u32, question: &Question) -> Series {
+        let width = question.by.len();
+        let dense = self.dense(series, question);
+        let window = last_periods(width, periods);
+        let sum = format!("CASE WHEN COUNT(x.value) OVER {window} = {periods} THEN SUM(x.value) OVER {window} END");
+        let sum = series.scale.map_or_else(|| sum.clone(), |scale| self.builder.dialect.exact(&sum, scale));
+        let body = format!("SELECT x.period{}, {sum} AS value, x.row_count\n  FROM {dense} AS x", segments(width, "x"));
+        Series { scale: series.scale, ..self.windowed(hint, series, periods, body) }
     }
 
     /// Least-squares slope: the values weighted by their distance from the middle of the window.
@@ -537,14 +558,14 @@ impl Compiler<'_> {
     /// Actual against target. A target counts in the period in which its own period starts.
     fn attainment(
         &mut self,
+        kpi: &str,
         hint: &str,
-        metric: &str,
-        actual: &str,
-        show: AttainmentShow,
+        (metric, actual, show): (&str, &str, AttainmentShow),
         question: &Question,
     ) -> Result<Series, QueryError> {
         let measure = target_measure(metric, actual, question)?;
-        let target = self.measure(&format!("{hint}_target"), &measure, question)?;
+        let is_money = target_currency(&self.engine.facts, self.engine.catalogue(), actual)?.is_some();
+        let target = self.measure_of(&format!("{hint}_target"), &measure, is_money, question)?;
         if show == AttainmentShow::Target {
             return Ok(target);
         }
@@ -566,9 +587,28 @@ impl Compiler<'_> {
             series.scale = joint_scale(target.scale, reached.scale);
         }
         series.ahead = true;
-        series.currency = reached.currency;
+        series.currency = common(kpi, &[&reached, &target])?;
         Ok(series)
     }
+}
+
+/// The currency of what is made of several series, as in the pipelines.
+fn common(kpi: &str, all: &[&Series]) -> Result<Currency, QueryError> {
+    not_mixed(
+        kpi,
+        all.iter().filter_map(|series| match &series.currency {
+            Currency::One(name) => Some(name.as_str()),
+            _ => None,
+        }),
+    )?;
+    let known = all.iter().find(|series| series.currency != Currency::None);
+    Ok(known.map_or(Currency::None, |series| series.currency.clone()))
+}
+
+/// The window of the last periods of every combination.
+fn last_periods(width: usize, periods: u32) -> String {
+    let before = periods.saturating_sub(1);
+    format!("({}ORDER BY x.period ROWS BETWEEN {before} PRECEDING AND CURRENT ROW)", partition(width, "x", &[]))
 }
 
 /// The greatest number of digits after the point.

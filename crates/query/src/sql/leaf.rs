@@ -28,6 +28,8 @@ struct Leaf<'a> {
     of: Option<&'a str>,
     filter: Option<&'a str>,
     range: (Option<i32>, Option<i32>),
+    /// Targets that are amounts of money.
+    is_money_target: bool,
 }
 
 /// The lines of a leaf, not yet a CTE.
@@ -51,6 +53,17 @@ struct Aggregated {
 impl Compiler<'_> {
     /// A measure over periods.
     pub(super) fn measure(&mut self, hint: &str, measure: &Measure, question: &Question) -> Result<Series, QueryError> {
+        self.measure_of(hint, measure, false, question)
+    }
+
+    /// A measure over targets, which may be amounts of money.
+    pub(super) fn measure_of(
+        &mut self,
+        hint: &str,
+        measure: &Measure,
+        is_money_target: bool,
+        question: &Question,
+    ) -> Result<Series, QueryError> {
         let leaf = Leaf {
             table: &measure.table,
             date: &measure.date,
@@ -58,6 +71,7 @@ impl Compiler<'_> {
             of: measure.of.as_deref(),
             filter: measure.filter.as_deref(),
             range: (question.from, if measure.ahead { question.to_asked } else { question.to }),
+            is_money_target,
         };
         let lines = self.lines(&leaf, question)?;
         let empty = match (measure.empty, measure.aggregate) {
@@ -130,6 +144,7 @@ impl Compiler<'_> {
             of: stock.of.as_deref(),
             filter: Some(&filter),
             range: (None, to),
+            is_money_target: false,
         };
         let entered = self.lines(&side(from.as_str()), question)?;
         let left = self.lines(&side(until.as_str()), question)?;
@@ -345,6 +360,10 @@ fn not_a_number(text: &str) -> QueryError {
 
 /// The currency of a leaf, as far as it can be known without its rows.
 fn currency(leaf: &Leaf<'_>, fact: &Fact, of: Option<&Expression>, by: &[String]) -> Result<Currency, QueryError> {
+    if leaf.is_money_target {
+        // What a target without a currency is in depends on what it is compared with.
+        return Ok(Currency::OfRows);
+    }
     let mut is_money = false;
     if let (Some(of), Aggregate::Sum | Aggregate::Median | Aggregate::P90) = (of, leaf.aggregate) {
         note_amounts(of, &mut is_money);

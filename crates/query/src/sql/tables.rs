@@ -20,7 +20,7 @@ pub(super) struct Tables<'a> {
     lake: &'a Lake,
     pub dialect: Dialect,
     pub anchor: Option<i32>,
-    rewind_to: Option<i32>,
+    pub rewind_to: Option<i32>,
     /// Columns read of every lake table.
     read: BTreeMap<&'static str, BTreeSet<&'static str>>,
     /// CTEs between the lake's rows and the fact tables, in order.
@@ -185,6 +185,7 @@ impl<'a> Tables<'a> {
             "accounts" => self.account_columns(&mut base, &wants),
             "leads" => self.lead_columns(&mut base, &wants),
             "line_items" => self.line_item_columns(&mut base, &wants),
+            "tickets" => self.ticket_columns(&mut base),
             _ => {}
         }
         Ok(base)
@@ -315,22 +316,54 @@ impl<'a> Tables<'a> {
         base.special.push(("is_contacted", format!("{contact} IS NOT NULL")));
     }
 
+    fn ticket_columns(&mut self, base: &mut Base) {
+        if let Some(day) = self.rewind_to {
+            // A ticket that was resolved after the as-of day was open on it.
+            self.read("tickets", &["is_closed", "resolution_minutes", "resolved_date"]);
+            let day = self.dialect.date(day);
+            let undone =
+                |name: &str, then: &str| format!("CASE WHEN b.resolved_date > {day} THEN {then} ELSE b.{name} END");
+            base.special.push(("is_closed", undone("is_closed", "FALSE")));
+            base.special.push(("resolution_minutes", undone("resolution_minutes", "NULL")));
+        }
+    }
+
     fn line_item_columns(&mut self, base: &mut Base, wants: &dyn Fn(&[&str]) -> bool) {
-        if !wants(&["deal_status", "deal_close_date", "sold_on"]) {
+        if !wants(&["is_sale", "deal_status", "deal_close_date", "sold_on"]) {
             return;
         }
-        self.read("line_items", &["deal_id", "sold_date"]);
+        let lines = self.read("line_items", &["deal_id", "order_id", "sold_date"]);
         let deals = self.read("deals", &["deal_id", "status", "close_date"]);
+        let orders = self.read("orders", &["order_id", "kind", "deal_id", "order_date"]);
+        // Deals that have lines of their own.
+        self.step(
+            "deals_with_lines",
+            format!(
+                "SELECT DISTINCT l.source_system, l.deal_id\n  FROM {lines} AS l\n  \
+                 LEFT JOIN {orders} AS o ON o.source_system = l.source_system AND o.order_id = l.order_id\n  \
+                 WHERE l.deal_id IS NOT NULL AND (o.order_id IS NULL OR o.kind = 'order')"
+            ),
+        );
         let _ = write!(
             base.from,
-            "\n  LEFT JOIN {deals} AS d ON d.source_system = b.source_system AND d.deal_id = b.deal_id"
+            "\n  LEFT JOIN {orders} AS o ON o.source_system = b.source_system AND o.order_id = b.order_id\n  \
+             LEFT JOIN {deals} AS d ON d.source_system = b.source_system AND d.deal_id = COALESCE(b.deal_id, o.deal_id)\n  \
+             LEFT JOIN deals_with_lines AS w\n    \
+             ON w.source_system = b.source_system AND w.deal_id = o.deal_id AND b.deal_id IS NULL"
         );
+        // What an invoice or a credit lists, and an order of a deal with lines, was counted before.
+        base.special.push((
+            "is_sale",
+            "(o.order_id IS NULL OR o.kind = 'order') AND w.deal_id IS NULL\n    \
+             AND (COALESCE(b.deal_id, o.deal_id) IS NULL OR d.deal_id IS NOT NULL)"
+                .to_owned(),
+        ));
         let status = self.rewind_to.map_or_else(
             || "d.status".to_owned(),
             |day| format!("CASE WHEN d.close_date > {} THEN 'open' ELSE d.status END", self.dialect.date(day)),
         );
         base.special.push(("deal_status", status));
         base.special.push(("deal_close_date", "d.close_date".to_owned()));
-        base.special.push(("sold_on", "COALESCE(b.sold_date, d.close_date)".to_owned()));
+        base.special.push(("sold_on", "COALESCE(b.sold_date, d.close_date, o.order_date)".to_owned()));
     }
 }

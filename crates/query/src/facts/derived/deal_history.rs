@@ -66,6 +66,14 @@ struct Stay {
     probability: Option<i64>,
 }
 
+/// Where a step of a deal's history leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Stage(u32),
+    Won,
+    Lost,
+}
+
 /// The first stay of a deal in one stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
@@ -81,6 +89,7 @@ struct History {
     changes: Vec<Change>,
     by_deal: HashMap<u128, (u32, u32)>,
     open: u32,
+    won: u32,
 }
 
 impl History {
@@ -112,7 +121,8 @@ impl History {
             let position = u32::try_from(position).map_err(|error| QueryError::engine("deal history", error))?;
             by_deal.entry(change.deal).and_modify(|range| range.1 = position + 1).or_insert((position, position + 1));
         }
-        Ok(Self { changes, by_deal, open: interners.domain("status").intern("open") })
+        let statuses = interners.domain("status");
+        Ok(Self { changes, by_deal, open: statuses.intern("open"), won: statuses.intern("won") })
     }
 
     fn of(&self, deal: u128) -> &[Change] {
@@ -238,38 +248,46 @@ fn stays(present: &Present, changes: &[Change], open: u32, anchor: i32) -> Vec<S
 }
 
 /// The first stay in every stage a deal went through while open.
-fn entries(present: &Present, changes: &[Change], open: u32) -> Vec<Entry> {
+///
+/// A stay ends where the deal was closed, whether or not it was opened again later.
+fn entries(present: &Present, changes: &[Change], open: u32, won: u32) -> Vec<Entry> {
     let Some(first) = changes.first() else { return Vec::new() };
     let closing = closing_day(present, changes);
-    let mut steps: Vec<(i32, u32)> = Vec::with_capacity(changes.len() + 1);
-    if first.from_stage != 0 {
-        steps.push((present.created.unwrap_or(first.date).min(first.date), first.from_stage));
+    let mut steps: Vec<(i32, Step)> = Vec::with_capacity(changes.len() + 2);
+    // A history that begins with a reopening names the stage of a closed deal.
+    if first.from_stage != 0 && (first.from_status == 0 || first.from_status == open) {
+        steps.push((present.created.unwrap_or(first.date).min(first.date), Step::Stage(first.from_stage)));
     }
     for change in changes {
         let is_open = change.status == 0 || change.status == open;
-        let before_closing = closing.is_none_or(|closing| change.date <= closing);
-        if is_open
-            && before_closing
-            && change.stage != 0
-            && steps.last().is_none_or(|(_, stage)| *stage != change.stage)
-        {
-            steps.push((change.date, change.stage));
+        let (step, counts) = match change.status {
+            _ if is_open => (Step::Stage(change.stage), closing.is_none_or(|closing| change.date <= closing)),
+            // On its last day a deal is closed as its present row says.
+            status if status == won => (Step::Won, closing.is_none_or(|closing| change.date < closing)),
+            _ => (Step::Lost, closing.is_none_or(|closing| change.date < closing)),
+        };
+        if counts && step != Step::Stage(0) && steps.last().is_none_or(|(_, last)| *last != step) {
+            steps.push((change.date, step));
         }
     }
+    steps.extend(closing.map(|closing| (closing, if present.is_won { Step::Won } else { Step::Lost })));
     let mut result: Vec<Entry> = Vec::with_capacity(steps.len());
-    for (position, (entered, stage)) in steps.iter().enumerate() {
-        if result.iter().any(|known| known.stage == *stage) {
+    for (position, (entered, step)) in steps.iter().enumerate() {
+        let Step::Stage(stage) = *step else { continue };
+        if result.iter().any(|known| known.stage == stage) {
             continue;
         }
         let next = steps.get(position + 1);
-        let is_last = next.is_none();
         result.push(Entry {
-            stage: *stage,
-            next_stage: next.map_or(0, |(_, stage)| *stage),
+            stage,
+            next_stage: match next {
+                Some((_, Step::Stage(next))) => *next,
+                _ => 0,
+            },
             entered: *entered,
-            left: next.map(|(date, _)| *date).or(closing),
-            is_moved_on: !is_last || present.is_won,
-            is_lost_here: is_last && !present.is_open && !present.is_won,
+            left: next.map(|(date, _)| *date),
+            is_moved_on: matches!(next, Some((_, Step::Stage(_) | Step::Won))),
+            is_lost_here: matches!(next, Some((_, Step::Lost))),
         });
     }
     result
@@ -310,7 +328,7 @@ pub(crate) fn stage_entries(lake: &Lake) -> Result<Fact, QueryError> {
         let (mut stage, mut next, mut entered, mut left, mut days) = (vec![], vec![], vec![], vec![], vec![]);
         let (mut moved, mut lost, mut won, mut closed) = (vec![], vec![], vec![], vec![]);
         for (row, present, changes) in rows {
-            for entry in entries(present, changes, history.open) {
+            for entry in entries(present, changes, history.open, history.won) {
                 picked.push(*row);
                 stage.push(entry.stage);
                 next.push(entry.next_stage);
@@ -437,6 +455,7 @@ mod tests {
 
     const OPEN: u32 = 1;
     const WON: u32 = 2;
+    const LOST: u32 = 3;
 
     fn change(date: i32, from_stage: u32, stage: u32, status: u32, amount: i64) -> Change {
         Change {
@@ -483,9 +502,39 @@ mod tests {
     #[test]
     fn entries_count_first_stays_only() {
         let changes = [change(12, 5, 6, OPEN, 1), change(15, 6, 5, OPEN, 1), change(17, 5, 7, OPEN, 1)];
-        let entries = entries(&present(false, Some(30)), &changes, OPEN);
+        let entries = entries(&present(false, Some(30)), &changes, OPEN, WON);
         let spans: Vec<_> =
             entries.iter().map(|entry| (entry.stage, entry.entered, entry.left, entry.is_moved_on)).collect();
         assert_eq!(spans, vec![(5, 10, Some(12), true), (6, 12, Some(15), true), (7, 17, Some(30), true)]);
+    }
+
+    #[test]
+    fn a_stay_ends_where_the_deal_was_closed_even_if_it_was_opened_again() {
+        let changes = [
+            change(10, 0, 5, OPEN, 1),
+            change(20, 5, 6, OPEN, 1),
+            change(30, 6, 8, LOST, 1),
+            Change { from_status: LOST, ..change(40, 8, 6, OPEN, 1) },
+            change(45, 6, 7, OPEN, 1),
+            change(50, 7, 9, WON, 1),
+            change(60, 9, 4, OPEN, 1),
+        ];
+        let spans = |changes: &[Change]| -> Vec<_> {
+            let entries = entries(&present(true, None), changes, OPEN, WON);
+            let outcome = |entry: &Entry| (entry.is_moved_on, entry.is_lost_here);
+            entries.iter().map(|entry| (entry.stage, entry.entered, entry.left, outcome(entry))).collect()
+        };
+        let (moved_on, lost, stays) = ((true, false), (false, true), (false, false));
+        assert_eq!(
+            spans(&changes),
+            vec![
+                (5, 10, Some(20), moved_on),
+                (6, 20, Some(30), lost),
+                (7, 45, Some(50), moved_on),
+                (4, 60, None, stays)
+            ]
+        );
+        // The stage that a closed deal was in is none of the pipeline.
+        assert_eq!(spans(&changes[3..4]), vec![(6, 40, None, stays)]);
     }
 }

@@ -4,7 +4,9 @@
 //! from their start date until the day before their end date. Where the sum changes, the change
 //! is one movement: `new` from nothing for the first time, `reactivation` from nothing later,
 //! `churn` to nothing, else `expansion` or `contraction`. So the movements of any span add up to
-//! the change of recurring revenue over it, for every segment of accounts.
+//! the change of recurring revenue over it, for every segment of accounts. An account that pays in
+//! several currencies is one customer: every currency has its own change, and whether the account
+//! came, stayed or left is seen over all of them.
 
 use arrow::array::{Array, AsArray, Date32Array, Int64Array, RecordBatch};
 use arrow::datatypes::Date32Type;
@@ -21,8 +23,8 @@ use crate::facts::dimension::{DIMENSIONS, Dimensions};
 use crate::facts::encode::{self, Encoded, Encoder, column, decimals, live_rows, read_columns};
 use crate::facts::store::{self, FactWriter};
 
-/// Day and signed amount; by account and currency code.
-type Deltas = HashMap<u32, Vec<(u32, i32, i64)>>;
+/// Day, currency code and signed amount; by account.
+type Deltas = HashMap<u32, Vec<(i32, u32, i64)>>;
 
 #[derive(Debug, PartialEq, Eq)]
 struct Step {
@@ -99,9 +101,9 @@ fn read_deltas(lake: &Lake, interners: &Interners) -> Result<Deltas, QueryError>
                 if ends.value(row) <= start {
                     continue;
                 }
-                target.push((currencies[row], ends.value(row), -amount));
+                target.push((ends.value(row), currencies[row], -amount));
             }
-            target.push((currencies[row], start, amount));
+            target.push((start, currencies[row], amount));
         }
         Ok(())
     })?;
@@ -111,33 +113,32 @@ fn read_deltas(lake: &Lake, interners: &Interners) -> Result<Deltas, QueryError>
     Ok(deltas)
 }
 
-/// The movements of one account, from its sorted deltas.
-fn steps(deltas: &[(u32, i32, i64)]) -> Vec<Step> {
+/// The movements of one account, from its deltas in the order of days and currencies.
+fn steps(deltas: &[(i32, u32, i64)]) -> Vec<Step> {
     let mut result = Vec::new();
-    let mut position = 0;
-    while position < deltas.len() {
-        let currency = deltas[position].0;
-        let (mut level, mut was_customer) = (0_i64, false);
-        while position < deltas.len() && deltas[position].0 == currency {
-            let date = deltas[position].1;
-            let mut amount = 0;
-            while position < deltas.len() && deltas[position].0 == currency && deltas[position].1 == date {
-                amount += deltas[position].2;
-                position += 1;
-            }
-            if amount != 0 {
-                let movement = match (level, level + amount) {
-                    (0, _) if !was_customer => "new",
-                    (0, _) => "reactivation",
-                    (_, 0) => "churn",
-                    _ if amount > 0 => "expansion",
-                    _ => "contraction",
-                };
-                was_customer = true;
-                level += amount;
-                result.push(Step { currency, date, movement, amount });
-            }
+    // What the account pays in every currency; it is a customer while it pays in any.
+    let mut levels: HashMap<u32, i64> = HashMap::new();
+    let mut was_customer = false;
+    for today in deltas.chunk_by(|left, right| left.0 == right.0) {
+        let paid_before = levels.values().any(|level| *level != 0);
+        let mut amounts: Vec<(u32, i64)> = Vec::new();
+        for changes in today.chunk_by(|left, right| left.1 == right.1) {
+            let (currency, amount) = (changes[0].1, changes.iter().map(|(.., amount)| amount).sum());
+            *levels.entry(currency).or_insert(0) += amount;
+            amounts.extend((amount != 0).then_some((currency, amount)));
         }
+        let pays_now = levels.values().any(|level| *level != 0);
+        for (currency, amount) in amounts {
+            let movement = match (paid_before, pays_now) {
+                (false, _) if !was_customer => "new",
+                (false, _) => "reactivation",
+                (true, false) => "churn",
+                (true, true) if amount > 0 => "expansion",
+                (true, true) => "contraction",
+            };
+            result.push(Step { currency, date: today[0].0, movement, amount });
+        }
+        was_customer |= pays_now;
     }
     result
 }
@@ -148,10 +149,27 @@ mod tests {
 
     #[test]
     fn movements_add_up_to_the_level() {
-        let deltas = [(1, 10, 100), (1, 20, 50), (1, 30, -120), (1, 40, -30), (1, 60, 80), (1, 70, 0)];
+        let deltas = [(10, 1, 100), (20, 1, 50), (30, 1, -120), (40, 1, -30), (60, 1, 80), (70, 1, 0)];
         let steps = steps(&deltas);
         let kinds: Vec<_> = steps.iter().map(|step| step.movement).collect();
         assert_eq!(kinds, ["new", "expansion", "contraction", "churn", "reactivation"]);
         assert_eq!(steps.iter().map(|step| step.amount).sum::<i64>(), 80);
+    }
+
+    #[test]
+    fn an_account_is_one_customer_in_all_its_currencies() {
+        let deltas = [(10, 1, 100), (20, 2, 50), (30, 2, -50), (40, 1, -100), (40, 2, 110), (50, 2, -110), (60, 1, 9)];
+        let kinds: Vec<_> = steps(&deltas).iter().map(|step| (step.currency, step.movement)).collect();
+        let expected = [
+            (1, "new"),
+            (2, "expansion"),
+            (2, "contraction"),
+            // Another currency from one day to the next is no loss and no new customer.
+            (1, "contraction"),
+            (2, "expansion"),
+            (2, "churn"),
+            (1, "reactivation"),
+        ];
+        assert_eq!(kinds, expected);
     }
 }

@@ -1,0 +1,467 @@
+//! Small companies with one peculiarity each, and figures worked out on paper.
+//!
+//! Every story was once told wrongly: amounts of several currencies became one sum, a deal that
+//! was opened again had never been lost, the lines of an invoice were sold twice. Nothing is
+//! computed here; the figures stand beside the rows that they follow from.
+
+use std::fs;
+
+use dealframe_model::calendar::Grain;
+use dealframe_model::frame::Number;
+use dealframe_query::Engine;
+use dealframe_query::error::QueryError;
+use dealframe_query::request::{Request, Settings};
+
+use super::world::{World, day};
+
+/// A company on disk; the folder goes with it.
+struct Story {
+    lake: std::path::PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Story {
+    fn of(world: &World) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = folder.path().join("lake");
+        world.write(&lake, 1);
+        Self { lake, _folder: folder }
+    }
+
+    fn frame(&self, settings: Settings, request: &Request) -> Result<Vec<String>, QueryError> {
+        let frame = Engine::open(&self.lake, settings)?.run(std::slice::from_ref(request))?.remove(0);
+        let number = |number: Option<Number>| number.map_or_else(|| "null".to_owned(), Number::plain);
+        let lines = frame.rows.iter().map(|row| {
+            let mut words = vec![frame.periods[row.period as usize].label.clone()];
+            words.extend((0..frame.segments.len()).map(|place| frame.label(row, place).unwrap_or("-").to_owned()));
+            words.extend([number(row.value), frame.units[row.unit as usize].clone()]);
+            words.join(" ")
+        });
+        Ok(lines.collect())
+    }
+
+    /// `period segments... value unit`, line by line; every line has rows behind it or stands for all time.
+    fn tells(&self, settings: &Settings, request: &Request, expected: &[&str]) {
+        let found = self.frame(settings.clone(), request).unwrap_or_else(|error| panic!("{:?}: {error}", request.kpis));
+        assert_eq!(found, expected, "{:?}", request.kpis);
+    }
+
+    fn refuses(&self, settings: &Settings, request: &Request, because: &str) {
+        let error = self.frame(settings.clone(), request).expect_err(because);
+        assert!(error.to_string().contains(because), "{error}");
+        assert!(error.hint().is_some() && error.is_user_fault(), "{error}");
+        if settings.currency.is_none() && request.top.is_none() {
+            // A statement for another engine is refused with the same words.
+            let engine = Engine::open(&self.lake, settings.clone()).unwrap();
+            assert_eq!(engine.to_sql(request, "duckdb").unwrap_err().to_string(), error.to_string());
+        }
+    }
+}
+
+fn ask(kpi: &str) -> Request {
+    Request { kpis: vec![kpi.to_owned()], grains: vec![Grain::All], ..Request::default() }
+}
+
+fn by(kpi: &str, segment: &str) -> Request {
+    Request { by: vec![segment.to_owned()], ..ask(kpi) }
+}
+
+fn monthly(kpi: &str) -> Request {
+    Request { grains: vec![Grain::Month], sparse: true, ..ask(kpi) }
+}
+
+fn plain() -> Settings {
+    Settings::default()
+}
+
+fn in_currency(currency: &str) -> Settings {
+    Settings { currency: Some(currency.to_owned()), ..Settings::default() }
+}
+
+fn as_of(text: &str) -> Settings {
+    Settings { as_of: Some(day(text)), ..Settings::default() }
+}
+
+/// 1 EUR is 2 USD.
+fn with_rate(world: &mut World) -> &mut World {
+    world.add("fx_rates", "rate_id=1 from_currency=EUR to_currency=USD rate_date=2023-01-01 rate=2 kind=spot")
+}
+
+#[test]
+fn parts_in_different_currencies_are_never_added_up() {
+    let mut world = World::new("2024-02-29");
+    world
+        .add("deals", "deal_id=1 account_id=a name=x status=won stage=s amount=3000 cost_amount=400 currency=USD created_date=2024-01-10 close_date=2024-02-15")
+        .add("spend", "spend_id=1 kind=marketing amount=100 currency=EUR spend_date=2024-02-01")
+        .add("orders", "order_id=1 kind=invoice subtotal_amount=500 total_amount=500 currency=GBP order_date=2024-02-01")
+        .add("orders", "order_id=2 kind=credit subtotal_amount=100 total_amount=100 currency=USD order_date=2024-02-02");
+    with_rate(&mut world)
+        .add("fx_rates", "rate_id=2 from_currency=GBP to_currency=USD rate_date=2023-01-01 rate=3 kind=spot");
+    let story = Story::of(&world);
+    let mixed = |kpi: &str, currencies: &str| {
+        story.refuses(&plain(), &ask(kpi), &format!("`{kpi}` would add up amounts in {currencies}"));
+        story.refuses(&plain(), &monthly(kpi), &format!("`{kpi}` would add up amounts in {currencies}"));
+    };
+    mixed("net_margin", "EUR, USD");
+    mixed("first_deal_payback", "EUR, USD");
+    mixed("revenue_after_credits", "GBP, USD");
+    story.refuses(&plain(), &ask("net_margin_rate"), "would add up amounts in EUR, USD");
+    // 3,000 - 400 - 200, and 1,500 - 100.
+    story.tells(&in_currency("USD"), &ask("net_margin"), &["all 2400 USD"]);
+    story.tells(&in_currency("USD"), &ask("revenue_after_credits"), &["all 1400 USD"]);
+    story.tells(&in_currency("USD"), &ask("first_deal_payback"), &["all 13 ratio"]);
+}
+
+#[test]
+fn a_comparison_has_one_currency() {
+    let mut world = World::new("2024-02-29");
+    for (id, close, currency) in [(1, "2024-01-15", "EUR"), (2, "2024-02-15", "USD")] {
+        world.add(
+            "deals",
+            &format!("deal_id={id} name=x status=won stage=s amount=10 currency={currency} close_date={close}"),
+        );
+    }
+    let february = Request { from: Some(day("2024-02-01")), to: Some(day("2024-03-01")), ..ask("revenue") };
+    let story = Story::of(&world);
+    story.tells(&plain(), &february, &["all 10 USD"]);
+    let compared = Request { compare: Some(dealframe_model::kpi::Base::Previous), ..february };
+    let error = story.frame(plain(), &compared).unwrap_err();
+    assert_eq!(error.to_string(), "`revenue` would add up amounts in EUR, USD");
+}
+
+#[test]
+fn targets_have_a_currency() {
+    let mut world = World::new("2024-03-31");
+    world
+        .add("deals", "deal_id=1 name=x status=won stage=s amount=1000 currency=USD created_date=2024-01-10 close_date=2024-02-15")
+        .add("deals", "deal_id=2 name=x status=open stage=s amount=9000 currency=USD created_date=2024-01-10 close_date=2024-05-15")
+        .add("targets", "target_id=1 scope=company metric=revenue period_start=2024-02-01 period_end=2024-02-29 target_value=1000 currency=EUR")
+        .add("targets", "target_id=2 scope=company metric=leads period_start=2024-02-01 period_end=2024-02-29 target_value=4 currency=EUR");
+    world.add("leads", "lead_id=1 kind=lead created_date=2024-02-03");
+    let story = Story::of(with_rate(&mut world));
+    for kpi in ["revenue_attainment", "revenue_gap", "pipeline_coverage", "pipeline_coverage_total"] {
+        story.refuses(&plain(), &ask(kpi), "would add up amounts in EUR, USD");
+    }
+    story.tells(&plain(), &ask("revenue_target"), &["all 1000 EUR"]);
+    // 1,000 of 2,000 USD; 9,000 open.
+    story.tells(&in_currency("USD"), &ask("revenue_target"), &["all 2000 USD"]);
+    story.tells(&in_currency("USD"), &ask("revenue_attainment"), &["all 0.5 ratio"]);
+    story.tells(&in_currency("USD"), &ask("revenue_gap"), &["all -1000 USD"]);
+    story.tells(&in_currency("USD"), &ask("pipeline_coverage"), &["all 9 number"]);
+    story.tells(&in_currency("EUR"), &ask("revenue_gap"), &["all -500 EUR"]);
+    // A number of leads has no currency, whatever its row says.
+    story.tells(&plain(), &ask("leads_attainment"), &["all 0.25 ratio"]);
+}
+
+#[test]
+fn a_target_without_a_currency_is_in_that_of_what_is_compared_with_it() {
+    let mut world = World::new("2024-03-31");
+    world.add("deals", "deal_id=1 name=x status=won stage=s amount=1000 currency=EUR close_date=2024-02-15").add(
+        "targets",
+        "target_id=1 scope=company metric=revenue period_start=2024-02-01 period_end=2024-02-29 target_value=4000",
+    );
+    let story = Story::of(with_rate(&mut world));
+    story.tells(&plain(), &ask("revenue_gap"), &["all -3000 EUR"]);
+    story.tells(&in_currency("USD"), &ask("revenue_gap"), &["all -6000 USD"]);
+    // With deals in two currencies nobody can say which is meant.
+    world.add("deals", "deal_id=2 name=x status=won stage=s amount=1000 currency=USD region=N close_date=2023-02-15");
+    let story = Story::of(&world);
+    story.refuses(
+        &in_currency("USD"),
+        &ask("revenue_gap"),
+        "1 row names no currency in which `target_value` of targets",
+    );
+    let in_2024 = Request { from: Some(day("2024-01-01")), ..ask("revenue_gap") };
+    story.tells(&plain(), &in_2024, &["all -3000 EUR"]);
+}
+
+#[test]
+fn the_rest_beside_the_top_is_no_sum_of_currencies() {
+    let mut world = World::new("2024-03-31");
+    for (id, amount, currency) in [(1, 2000, "EUR"), (2, 1000, "GBP"), (3, 1000, "USD"), (4, 10_000, "JPY")] {
+        world.add(
+            "deals",
+            &format!(
+                "deal_id={id} name=x status=won stage=s amount={amount} currency={currency} close_date=2024-02-15"
+            ),
+        );
+    }
+    let story = Story::of(&world);
+    for kpi in ["revenue", "average_deal_size", "win_rate_by_value"] {
+        let top = Request { top: Some(1), ..by(kpi, "currency") };
+        story.refuses(&plain(), &top, "`(other)` would add up amounts in several currencies");
+    }
+    story.tells(
+        &plain(),
+        &Request { top: Some(4), ..by("revenue", "currency") },
+        &["all EUR 2000 EUR", "all GBP 1000 GBP", "all JPY 10000 JPY", "all USD 1000 USD"],
+    );
+    let counted = Request { top: Some(1), ..by("deals_won", "currency") };
+    story.tells(&plain(), &counted, &["all EUR 1 count", "all (other) 3 count"]);
+}
+
+#[test]
+fn an_amount_without_a_currency_is_not_converted() {
+    let mut world = World::new("2024-03-31");
+    for (id, amount, currency) in [(1, 100, "EUR"), (2, 10, "USD"), (3, 0, "")] {
+        let currency = if currency.is_empty() { String::new() } else { format!(" currency={currency}") };
+        world.add("deals", &format!("deal_id={id} name=x status=won stage=s amount={amount}{currency} created_date=2024-01-01 close_date=2024-02-1{id}"));
+    }
+    // Nothing is nothing in every currency.
+    let story = Story::of(with_rate(&mut world));
+    story.tells(&in_currency("USD"), &ask("revenue"), &["all 210 USD"]);
+    world
+        .add("deals", "deal_id=4 name=x status=won stage=s amount=500 created_date=2024-01-01 close_date=2024-02-15")
+        .add("deals", "deal_id=5 name=x status=open stage=s amount=500 created_date=2024-01-01 close_date=2024-12-15");
+    let story = Story::of(&world);
+    for currency in ["USD", "EUR"] {
+        story.refuses(
+            &in_currency(currency),
+            &ask("revenue"),
+            "names no currency in which `amount` of deals could be read",
+        );
+        story.refuses(&in_currency(currency), &ask("median_deal_size"), "names no currency");
+        story.refuses(&in_currency(currency), &ask("open_pipeline_value"), "1 row names no currency");
+    }
+    let known = Request { filters: vec!["currency is not null".to_owned()], ..ask("revenue") };
+    story.tells(&in_currency("USD"), &known, &["all 210 USD"]);
+    // Where a table names a single currency, it is that of all its amounts.
+    let mut world = World::new("2024-03-31");
+    world
+        .add("deals", "deal_id=1 name=x status=won stage=s amount=100 currency=EUR close_date=2024-02-15")
+        .add("deals", "deal_id=2 name=x status=won stage=s amount=10 close_date=2024-02-15");
+    let story = Story::of(with_rate(&mut world));
+    story.tells(&plain(), &ask("revenue"), &["all 110 EUR"]);
+    story.tells(&in_currency("USD"), &ask("revenue"), &["all 220 USD"]);
+}
+
+#[test]
+fn an_account_is_one_customer_in_all_its_currencies() {
+    let mut world = World::new("2024-03-31");
+    world.add("subscriptions", "subscription_id=1 account_id=a mrr_amount=100 currency=EUR start_date=2023-12-15").add(
+        "subscriptions",
+        "subscription_id=2 account_id=a mrr_amount=50 currency=USD start_date=2024-01-05 end_date=2024-02-01",
+    );
+    let story = Story::of(with_rate(&mut world));
+    let usd = in_currency("USD");
+    story.tells(&usd, &monthly("mrr_new"), &["2023-12 200 USD"]);
+    story.tells(&usd, &monthly("mrr_expansion"), &["2024-01 50 USD"]);
+    story.tells(&usd, &monthly("mrr_contraction"), &["2024-02 -50 USD"]);
+    story.tells(&usd, &ask("mrr_churn"), &["all 0 USD"]);
+    let january = Request { from: Some(day("2024-01-01")), to: Some(day("2024-02-01")), ..monthly("nrr") };
+    story.tells(&usd, &january, &["2024-01 1.25 ratio"]);
+}
+
+#[test]
+fn what_is_expected_is_not_known_of_a_past_day() {
+    let mut world = World::new("2024-03-31");
+    world.add("deals", "deal_id=1 name=x status=open stage=s amount=100 currency=EUR forecast_category=Commit created_date=2024-03-01 close_date=2024-06-01");
+    let story = Story::of(&world);
+    story.tells(&plain(), &ask("expected_closings"), &["all 100 EUR"]);
+    for kpi in ["expected_closings", "expected_closings_weighted", "forecast_by_category"] {
+        story.refuses(&as_of("2024-01-31"), &ask(kpi), "is known of the newest day only, not of 2024-01-31");
+    }
+}
+
+/// Lines of 100, of which each tells of another kind of document.
+#[test]
+fn a_line_is_sold_once() {
+    let mut world = World::new("2024-03-31");
+    for (id, kind, deal) in [
+        (1, "order", ""),
+        (2, "invoice", ""),
+        (3, "credit", ""),
+        (4, "order", "lost"),
+        (5, "order", "won"),
+        (6, "order", "bare"),
+    ] {
+        let deal = if deal.is_empty() { String::new() } else { format!(" deal_id={deal}") };
+        world.add(
+            "orders",
+            &format!("order_id={id} kind={kind}{deal} total_amount=100 currency=USD order_date=2024-02-06"),
+        );
+    }
+    for (id, status) in [("lost", "lost"), ("won", "won"), ("bare", "won")] {
+        world.add("deals", &format!("deal_id={id} name=x status={status} stage=s amount=1 currency=USD created_date=2024-01-01 close_date=2024-02-01"));
+    }
+    let lines = [
+        ("of-order", "order_id=1", true),
+        ("of-invoice", "order_id=2", false),
+        ("of-credit", "order_id=3", false),
+        ("of-neither", "sold_date=2024-02-06", true),
+        ("of-order-of-lost", "order_id=4", false),
+        ("of-won", "deal_id=won", true),
+        // The same sale as the one before.
+        ("of-order-of-won", "order_id=5", false),
+        ("of-invoice-of-won", "order_id=2 deal_id=won", false),
+        // The deal has no lines of its own.
+        ("of-order-of-bare", "order_id=6", true),
+        ("of-unknown-deal", "deal_id=nobody sold_date=2024-02-06", false),
+        ("of-unknown-order", "order_id=nothing sold_date=2024-02-06", true),
+    ];
+    for (name, text, _) in lines {
+        world.add("line_items", &format!("line_item_id={name} product_name={name} quantity=10 unit_price=10 total_amount=100 cost_amount=60 currency=USD {text}"));
+    }
+    let story = Story::of(&world);
+    let mut sold: Vec<String> =
+        lines.iter().filter(|(.., is_sold)| *is_sold).map(|(name, ..)| format!("all {name} 100 USD")).collect();
+    sold.sort();
+    let sold: Vec<&str> = sold.iter().map(String::as_str).collect();
+    story.tells(&plain(), &Request { sparse: true, ..by("line_revenue", "product") }, &sold);
+    story.tells(&plain(), &monthly("line_revenue"), &["2024-02 500 USD"]);
+    story.tells(&plain(), &ask("units_sold"), &["all 50 number"]);
+    story.tells(&plain(), &ask("line_gross_margin"), &["all 200 USD"]);
+    story.tells(&plain(), &ask("items_per_deal"), &["all 1 number"]);
+}
+
+fn reopened() -> World {
+    let mut world = World::new("2024-05-31");
+    let mut change = |deal: &str, number: usize, at: &str, from: &str, to: &str, amounts: [i32; 2]| {
+        let side = |name: &str, stage: &str| {
+            let status = match stage {
+                "" => return String::new(),
+                "Won" => "won",
+                "Lost" => "lost",
+                _ => "open",
+            };
+            format!("{name}stage={stage} {name}status={status}")
+        };
+        let [before, after] = amounts;
+        world.add(
+            "stage_changes",
+            &format!(
+                "change_id={deal}-{number} deal_id={deal} changed_at={at} changed_date={at} {} {} from_amount={before} amount={after} currency=USD origin=history",
+                side("from_", from),
+                side("", to)
+            ),
+        );
+    };
+    change("R1", 1, "2024-01-01", "", "Discovery", [100, 100]);
+    change("R1", 2, "2024-01-11", "Discovery", "Proposal", [100, 100]);
+    change("R1", 3, "2024-01-21", "Proposal", "Lost", [100, 100]);
+    change("R1", 4, "2024-02-20", "Lost", "Proposal", [100, 150]);
+    change("R3", 1, "2024-02-01", "Discovery", "Proposal", [300, 250]);
+    change("R3", 2, "2024-02-05", "Proposal", "Won", [250, 250]);
+    change("R3", 3, "2024-02-07", "Won", "Negotiation", [250, 280]);
+    change("R3", 4, "2024-02-29", "Negotiation", "Won", [280, 300]);
+    world
+        .add("deals", "deal_id=R1 name=x stage=Proposal status=open amount=150 currency=USD created_date=2024-01-01 close_date=2024-12-01")
+        .add("deals", "deal_id=R3 name=x stage=Won status=won amount=300 currency=USD created_date=2024-01-31 close_date=2024-02-29");
+    world
+}
+
+#[test]
+fn a_stay_ends_with_the_deal_even_if_it_is_opened_again() {
+    let story = Story::of(&reopened());
+    // Discovery: R1, R3 moved on. Proposal: R1 lost after 10 days, R3 won after 4. Negotiation: R3, 22 days.
+    story.tells(
+        &plain(),
+        &Request { sparse: true, ..by("stage_conversion", "stage") },
+        &["all Discovery 1 ratio", "all Negotiation 1 ratio", "all Proposal 0.5 ratio"],
+    );
+    story.tells(&plain(), &monthly("stage_exits_lost"), &["2024-01 1 count"]);
+    story.tells(
+        &plain(),
+        &Request { sparse: true, ..by("stage_duration_mean", "stage") },
+        &["all Discovery 5.5 days", "all Negotiation 22 days", "all Proposal 7 days"],
+    );
+    story.tells(&plain(), &ask("stage_entry_conversion"), &["all 0.8 ratio"]);
+}
+
+#[test]
+fn a_reopened_deal_is_no_dearer_deal() {
+    let story = Story::of(&reopened());
+    // From 280 to 300 it was won; only 300 to 250 happened to an open deal that stayed open.
+    story.tells(&plain(), &ask("pipeline_value_increase"), &["all 0 USD"]);
+    story.tells(&plain(), &ask("pipeline_value_decrease"), &["all 50 USD"]);
+    story.tells(&plain(), &ask("deals_reopened"), &["all 2 count"]);
+}
+
+#[test]
+fn a_ticket_resolved_later_was_open() {
+    let mut world = World::new("2024-03-31");
+    world
+        .add(
+            "tickets",
+            "ticket_id=1 is_closed=true created_date=2024-01-10 resolved_date=2024-01-12 resolution_minutes=2880",
+        )
+        .add(
+            "tickets",
+            "ticket_id=2 is_closed=true created_date=2024-01-10 resolved_date=2024-02-12 resolution_minutes=40000",
+        );
+    let story = Story::of(&world);
+    story.tells(&plain(), &ask("resolution_rate"), &["all 1 ratio"]);
+    story.tells(&as_of("2024-02-01"), &ask("resolution_rate"), &["all 0.5 ratio"]);
+    story.tells(&as_of("2024-02-01"), &ask("ticket_backlog"), &["all 1 count"]);
+    story.tells(&as_of("2024-02-01"), &ask("resolution_time_p90"), &["all 2880 minutes"]);
+}
+
+#[test]
+fn the_name_of_a_scope_says_whose_target_it_is() {
+    let mut world = World::new("2024-02-29");
+    world
+        .add("users", "user_id=u name=Ann team=North")
+        .add("deals", "deal_id=1 name=x owner_id=u status=won stage=s amount=15000 currency=USD close_date=2024-02-15");
+    for (scope, name, value) in
+        [("team", "North", 10_000), ("team", "South", 5_000), ("owner", "Ann", 30_000), ("region", "East", 1)]
+    {
+        world.add("targets", &format!("target_id={scope}{name} scope={scope} scope_name={name} metric=revenue period_start=2024-02-01 period_end=2024-02-29 target_value={value} currency=USD"));
+    }
+    let story = Story::of(&world);
+    story.tells(&plain(), &by("revenue_attainment", "team"), &["all North 1.5 ratio", "all South 0 ratio"]);
+    story.tells(&plain(), &by("revenue_attainment", "owner"), &["all Ann 0.5 ratio"]);
+    story.tells(&plain(), &by("revenue_target", "region"), &["all East 1 USD"]);
+    let filtered = Request { filters: vec!["industry = 'Energy'".to_owned()], ..ask("revenue_attainment") };
+    let error = story.frame(plain(), &filtered).unwrap_err();
+    assert!(error.to_string().contains("`targets` has no column or segment `industry`"), "{error}");
+    assert!(error.hint().unwrap().contains("targets are set for"), "{:?}", error.hint());
+}
+
+#[test]
+fn means_of_two_days_are_shown_as_such_and_sums_are_divided_once() {
+    let mut world = World::new("2024-03-31");
+    for (id, hired, left) in [("a", "2023-01-01", ""), ("b", "2023-01-01", "2024-02-10"), ("c", "2023-01-01", "")] {
+        let left = if left.is_empty() { String::new() } else { format!(" left_date={left}") };
+        world.add("users", &format!("user_id={id} name={id} hired_date={hired}{left}"));
+    }
+    for (id, close) in [(1, "2024-01-05"), (2, "2024-03-05")] {
+        world.add(
+            "deals",
+            &format!(
+                "deal_id={id} account_id=a{id} name=x status=won stage=s amount=5000 currency=USD close_date={close}"
+            ),
+        );
+        world.add("spend", &format!("spend_id={id} kind=sales amount=250.25 currency=USD spend_date={close}"));
+    }
+    let story = Story::of(&world);
+    let request =
+        Request { from: Some(day("2024-02-01")), to: Some(day("2024-03-01")), ..monthly("revenue_per_headcount") };
+    let frame = Engine::open(&story.lake, plain()).unwrap().run(&[request]).unwrap().remove(0);
+    // Three at the start of February, two at its end.
+    assert_eq!(frame.rows[0].denominator.map(Number::plain).as_deref(), Some("2.5"));
+    let march = Request { from: Some(day("2024-03-01")), ..monthly("cac_rolling") };
+    story.tells(&plain(), &march, &["2024-03 250.25 USD"]);
+}
+
+#[test]
+fn a_score_has_no_interval_beyond_its_scale() {
+    let mut world = World::new("2024-02-29");
+    for (id, score) in [(1, 10), (2, 0)] {
+        world.add("surveys", &format!("response_id={id} kind=nps score={score} response_date=2024-02-01"));
+    }
+    let request = Request { interval: true, ..ask("nps") };
+    let frame = Engine::open(&Story::of(&world).lake, plain()).unwrap().run(&[request]).unwrap().remove(0);
+    let interval = frame.interval(0);
+    let bounds = [interval.low, interval.high].map(|bound| bound.map(Number::plain));
+    assert_eq!(bounds.map(|bound| bound.unwrap()), ["-100", "100"]);
+}
+
+#[test]
+fn a_folder_of_definitions_that_cannot_be_read_is_called_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("own.yaml"), [0xff, 0xfe]).unwrap();
+    for path in [folder.path().to_owned(), folder.path().join("nowhere")] {
+        let error = dealframe_query::Catalogue::load(Some(&path)).err().unwrap();
+        assert!(error.hint().unwrap().contains("--kpis") && error.is_user_fault(), "{error}");
+    }
+}
