@@ -24,13 +24,11 @@ fn main() -> io::Result<()> {
     entries.sort_by_key(|path| (path.parent().map(Path::to_owned), path.file_stem().map(ToOwned::to_owned)));
     let mut code = String::from("pub(crate) const FILES: &[(&str, &str, &str)] = &[\n");
     for path in entries {
-        let (Some(stem), Ok(full)) = (path.file_stem().and_then(|stem| stem.to_str()), fs::canonicalize(&path)) else {
-            continue;
-        };
+        let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
+        // By the package's place when it is compiled: another checkout may share the build folder.
+        let name = path.display().to_string();
         code.push_str(&format!(
-            "    ({stem:?}, {:?}, include_str!({:?})),\n",
-            path.display().to_string(),
-            full.display().to_string()
+            "    ({stem:?}, {name:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/\", {name:?}))),\n"
         ));
     }
     code.push_str("];\n");

@@ -5,12 +5,13 @@
 //! on which something has happened. Dates that lie ahead by nature (expected closing, due
 //! tasks, targets, the agreed end of a subscription) do not count.
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Int32Type};
-use dealframe_lake::Lake;
+use dealframe_lake::{DataFile, Lake};
 use dealframe_model::table;
+use rayon::prelude::*;
 
-use super::encode::{column, live_rows, read_columns};
+use super::encode::{column, live_rows, read_file};
 use super::store;
 use crate::error::QueryError;
 
@@ -65,21 +66,32 @@ fn newest_date(lake: &Lake) -> Result<Option<i32>, QueryError> {
 }
 
 fn newest_of(lake: &Lake, table: &str, date: &str) -> Result<Option<i32>, QueryError> {
-    let mut newest = None;
-    read_columns(lake, table, &[date, "is_deleted"], &mut |batch| {
-        let batch = live_rows(batch)?;
-        newest = newest.max(arrow::compute::max(column(&batch, date)?.as_primitive::<Date32Type>()));
-        Ok(())
-    })?;
-    Ok(newest)
+    newest_in(lake, table, &[date], &|batch| Ok(arrow::compute::max(column(batch, date)?.as_primitive::<Date32Type>())))
 }
 
+/// The newest of the days that `of` finds in the live rows of a table; its files are read side by side.
+fn newest_in(lake: &Lake, table: &str, columns: &[&str], of: OfBatch<'_>) -> Result<Option<i32>, QueryError> {
+    let columns = [columns, &["is_deleted"]].concat();
+    let of_file = |file: &DataFile| -> Result<Option<i32>, QueryError> {
+        let mut newest = None;
+        read_file(&file.path, &columns, &mut |batch| {
+            newest = newest.max(of(&live_rows(batch)?)?);
+            Ok(())
+        })?;
+        Ok(newest)
+    };
+    let newest = lake.files(table)?.par_iter().map(of_file).collect::<Result<Vec<_>, _>>()?;
+    Ok(newest.into_iter().flatten().max())
+}
+
+/// The newest day of a batch that counts.
+type OfBatch<'o> = &'o (dyn Fn(&RecordBatch) -> Result<Option<i32>, QueryError> + Sync);
+
 fn closed_deals(lake: &Lake) -> Result<Option<i32>, QueryError> {
-    let mut newest = None;
-    read_columns(lake, "deals", &["status", "close_date", "is_deleted"], &mut |batch| {
-        let batch = live_rows(batch)?;
-        let dates = column(&batch, "close_date")?.as_primitive::<Date32Type>();
-        let status = column(&batch, "status")?.as_dictionary::<Int32Type>();
+    newest_in(lake, "deals", &["status", "close_date"], &|batch| {
+        let mut newest = None;
+        let dates = column(batch, "close_date")?.as_primitive::<Date32Type>();
+        let status = column(batch, "status")?.as_dictionary::<Int32Type>();
         let names = status.values().as_string::<i32>();
         let open: Vec<bool> = (0..names.len()).map(|code| names.value(code) == "open").collect();
         for (date, code) in dates.iter().zip(status.keys().iter()) {
@@ -87,19 +99,15 @@ fn closed_deals(lake: &Lake) -> Result<Option<i32>, QueryError> {
                 newest = newest.max(date);
             }
         }
-        Ok(())
-    })?;
-    Ok(newest)
+        Ok(newest)
+    })
 }
 
 /// Starts of subscriptions that have begun, and ends of those that have ended.
 fn subscriptions(lake: &Lake) -> Result<Option<i32>, QueryError> {
-    let mut newest = None;
-    let dates = ["start_date", "cancelled_date", "end_date"];
-    let columns = [&dates[..], &["status", "is_deleted"]].concat();
-    read_columns(lake, "subscriptions", &columns, &mut |batch| {
-        let batch = live_rows(batch)?;
-        let status = column(&batch, "status")?.as_dictionary::<Int32Type>();
+    newest_in(lake, "subscriptions", &["start_date", "cancelled_date", "end_date", "status"], &|batch| {
+        let mut newest = None;
+        let status = column(batch, "status")?.as_dictionary::<Int32Type>();
         let names = status.values().as_string::<i32>();
         let is_one_of = |list: &[&str]| -> Vec<bool> {
             (0..names.len()).map(|code| list.iter().any(|word| word.eq_ignore_ascii_case(names.value(code)))).collect()
@@ -112,14 +120,13 @@ fn subscriptions(lake: &Lake) -> Result<Option<i32>, QueryError> {
             ("end_date", &ended, true, false),
         ];
         for (name, words, wanted, unknown) in counts {
-            let dates = column(&batch, name)?.as_primitive::<Date32Type>();
+            let dates = column(batch, name)?.as_primitive::<Date32Type>();
             for (date, code) in dates.iter().zip(status.keys().iter()) {
                 if code.map_or(unknown, |code| words[code as usize] == wanted) {
                     newest = newest.max(date);
                 }
             }
         }
-        Ok(())
-    })?;
-    Ok(newest)
+        Ok(newest)
+    })
 }

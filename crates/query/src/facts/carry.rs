@@ -158,8 +158,14 @@ fn carry(
     if !writer.is_beside(before) {
         return Ok(None);
     }
-    let base = before.base();
-    let encoder = Encoder::with(table, &older.interners, &|name, _, _, _| store::read_lookup(&base, name))?;
+    let mut lookups = store::read_lookups(&before.base())?;
+    let encoder = {
+        let lookups = std::cell::RefCell::new(&mut lookups);
+        Encoder::with(table, &older.interners, &|name, _, _, _| {
+            let codes = lookups.borrow_mut().remove(name);
+            codes.ok_or_else(|| QueryError::engine("facts", format!("the look-up `{name}` is missing")))
+        })?
+    };
     let Some(changed) = older.changed(table, &encoder, changes)? else { return Ok(None) };
     let touched: Keys = changed.keys.iter().copied().collect();
     // Encoding needs the keys of all accounts, which takes as long to read as the rows take to find.

@@ -17,6 +17,7 @@ use dealframe_lake::Lake;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -444,18 +445,30 @@ impl FactWriter {
 }
 
 fn lookup_file(name: &str) -> String {
-    format!("{name}.lookup.parquet")
+    format!("{name}{LOOKUP}")
 }
 
-/// What a look-up by the code of a reference gave when the table was made; index 0 is null.
-pub(crate) fn read_lookup(directory: &Path, name: &str) -> Result<Vec<u32>, QueryError> {
-    let path = directory.join(lookup_file(name));
-    let mut values = Vec::with_capacity(row_count(&path));
-    read_file(&path, &["code"], &mut |batch| {
-        values.extend_from_slice(batch.column(0).as_primitive::<UInt32Type>().values());
-        Ok(())
-    })?;
-    Ok(values)
+const LOOKUP: &str = ".lookup.parquet";
+
+/// What look-ups by the code of a reference gave when the table was made, by name; index 0 is null.
+pub(crate) fn read_lookups(directory: &Path) -> Result<BTreeMap<String, Vec<u32>>, QueryError> {
+    let io = |source| QueryError::Io { path: directory.to_owned(), source };
+    let files: Vec<PathBuf> =
+        fs::read_dir(directory).map_err(io)?.filter_map(Result::ok).map(|entry| entry.path()).collect();
+    let named = files.par_iter().filter_map(|path| {
+        let name = path.file_name()?.to_str()?.strip_suffix(LOOKUP)?.to_owned();
+        Some((name, path))
+    });
+    named
+        .map(|(name, path)| {
+            let mut values = Vec::with_capacity(row_count(path));
+            read_file(path, &["code"], &mut |batch| {
+                values.extend_from_slice(batch.column(0).as_primitive::<UInt32Type>().values());
+                Ok(())
+            })?;
+            Ok((name, values))
+        })
+        .collect()
 }
 
 fn write_error(path: &Path, error: &dyn std::fmt::Display) -> QueryError {
