@@ -54,7 +54,7 @@ pub(crate) fn describe(node: &PlannedNode, facts: &Facts) -> Result<String, Quer
         fact.rows,
         fact.parts.len(),
         bytes as f64 / 1_048_576.0,
-        node.estimate,
+        spec.groups,
         columns.into_iter().collect::<Vec<_>>().join(", "),
         measures.join(" | "),
         sets.join(", ")

@@ -134,9 +134,9 @@ impl Engine {
         let labels = fact.labels(domain)?;
         let mut by_code: BTreeMap<i64, i64> = count_codes(&fact.parts, table.name, name)?;
         if let Some(layers) = &fact.layers {
-            for (layer, sign) in [(&layers.removed, -1), (&layers.added, 1)] {
+            for (layer, sign) in layers.signed() {
                 for (code, rows) in count_codes(&layer.parts, table.name, name)? {
-                    *by_code.entry(code).or_insert(0) += sign * rows;
+                    *by_code.entry(code).or_insert(0) += i64::from(sign) * rows;
                 }
             }
         }

@@ -157,9 +157,9 @@ pub(crate) fn run(
     let reports = members.iter().enumerate().map(|(position, member)| NodeReport {
         plan: if position == 0 { plan.clone() } else { String::new() },
         seconds,
-        pass: (0, members.len()),
         told_apart: member.split.columns.clone(),
         sums: member.split.sums.len(),
+        ..NodeReport::default()
     });
     Ok(results.into_iter().zip(reports).collect())
 }

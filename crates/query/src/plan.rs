@@ -96,7 +96,6 @@ const SMALL_CUBE: f64 = 262_144.0;
 #[derive(Debug)]
 pub(crate) struct PlannedNode {
     pub spec: NodeSpec,
-    pub estimate: f64,
     /// Segment sets of the asks, as they were asked for.
     pub wanted: Vec<Vec<String>>,
 }
@@ -245,7 +244,6 @@ impl Plan {
         let start = self.nodes.len();
         for dimensions in shared {
             self.nodes.push(PlannedNode {
-                estimate: estimate(&fact, first.date.as_deref(), unit, &dimensions),
                 spec: NodeSpec {
                     table: first.table.clone(),
                     date: first.date.clone(),
@@ -290,7 +288,7 @@ impl Plan {
         let Some(limit) = limit else { return Ok(()) };
         for node in &self.nodes {
             // Per group a key, and per measure a sum of 16 bytes and a count of 8, twice while a result is handed over.
-            let bytes = node.estimate * (16.0 + 24.0 * node.spec.measures.len() as f64) * 2.0;
+            let bytes = node.spec.groups * (16.0 + 24.0 * node.spec.measures.len() as f64) * 2.0;
             if bytes > limit as f64 {
                 return Err(QueryError::Memory {
                     needed: (bytes / 1_048_576.0).ceil() as u64,
@@ -329,7 +327,7 @@ impl Plan {
             };
             let mut results = run(&fact, explain)?;
             if let Some(layers) = &fact.layers {
-                for (layer, sign) in [(&layers.removed, -1), (&layers.added, 1)] {
+                for (layer, sign) in layers.signed() {
                     let others = if layer.parts.is_empty() { Vec::new() } else { run(layer, false)? };
                     for ((cube, report), (other, other_report)) in results.iter_mut().zip(others) {
                         cube.add(&other, sign);

@@ -9,6 +9,7 @@
 //!
 //! `node` and `pass` put the parts and the layers together, `store` keeps the files.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -158,14 +159,11 @@ fn carry(
     if !writer.is_beside(before) {
         return Ok(None);
     }
-    let mut lookups = store::read_lookups(&before.base())?;
-    let encoder = {
-        let lookups = std::cell::RefCell::new(&mut lookups);
-        Encoder::with(table, &older.interners, &|name, _, _, _| {
-            let codes = lookups.borrow_mut().remove(name);
-            codes.ok_or_else(|| QueryError::engine("facts", format!("the look-up `{name}` is missing")))
-        })?
-    };
+    let lookups = RefCell::new(store::read_lookups(&before.base())?);
+    let encoder = Encoder::with(table, &older.interners, &|name, _, _, _| {
+        let codes = lookups.borrow_mut().remove(name);
+        codes.ok_or_else(|| QueryError::engine("facts", format!("the look-up `{name}` is missing")))
+    })?;
     let Some(changed) = older.changed(table, &encoder, changes)? else { return Ok(None) };
     let touched: Keys = changed.keys.iter().copied().collect();
     // Encoding needs the keys of all accounts, which takes as long to read as the rows take to find.
@@ -266,12 +264,13 @@ impl<'a> Older<'a> {
 
     /// The rows that count and are wanted, by their account and marks.
     fn take(&self, survey: &Survey, wanted: RowTest<'_>, columns: &[&str]) -> Result<Found, QueryError> {
-        let schema = Arc::new(project(&self.schema, columns)?);
+        let positions = positions(&self.schema, columns)?;
+        let schema = Arc::new(self.schema.project(&positions).map_err(failed)?);
         let of_part =
             |(part, rows): (&PathBuf, &Rows)| encode::read_rows(part, Wanted::At(rows.ranges(wanted)), Some(columns));
         let batches: Vec<Vec<RecordBatch>> =
             self.parts.par_iter().zip(&survey.parts).map(of_part).collect::<Result<_, QueryError>>()?;
-        let added = select(&survey.added.filtered(&self.added, wanted)?, columns)?;
+        let added = survey.added.filtered(&self.added, wanted)?.project(&positions).map_err(failed)?;
         Ok(Found { base: concatenated(&schema, &batches.concat())?, added })
     }
 
@@ -598,20 +597,12 @@ fn concatenated(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<RecordBat
     concat_batches(schema, &batches).map_err(failed)
 }
 
-fn project(schema: &SchemaRef, names: &[&str]) -> Result<arrow::datatypes::Schema, QueryError> {
-    let mut positions: Vec<usize> =
-        names.iter().map(|name| schema.index_of(name)).collect::<Result<_, _>>().map_err(failed)?;
-    // Columns come in the order of the file, whatever the order in which they are asked for.
-    positions.sort_unstable();
-    schema.project(&positions).map_err(failed)
-}
-
-fn select(batch: &RecordBatch, names: &[&str]) -> Result<RecordBatch, QueryError> {
-    let schema = batch.schema();
+/// Where columns stand. They come in the order of the file, whatever the order in which they are asked for.
+fn positions(schema: &SchemaRef, names: &[&str]) -> Result<Vec<usize>, QueryError> {
     let mut positions: Vec<usize> =
         names.iter().map(|name| schema.index_of(name)).collect::<Result<_, _>>().map_err(failed)?;
     positions.sort_unstable();
-    batch.project(&positions).map_err(failed)
+    Ok(positions)
 }
 
 fn column_of(encoded: &[Encoded], name: &str) -> Result<ArrayRef, QueryError> {

@@ -57,16 +57,32 @@ pub(crate) fn read_file(
     columns: &[&str],
     visit: &mut dyn FnMut(&RecordBatch) -> Result<(), QueryError>,
 ) -> Result<(), QueryError> {
-    let fail = |reason: String| QueryError::File { path: path.display().to_string(), reason };
-    let file = File::open(path).map_err(|source| QueryError::Io { path: path.to_owned(), source })?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| fail(error.to_string()))?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-    let reader =
-        builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|error| fail(error.to_string()))?;
-    for batch in reader {
-        visit(&batch.map_err(|error| fail(error.to_string()))?)?;
+    for batch in built(path, projected(open(path)?, columns))? {
+        visit(&batch?)?;
     }
     Ok(())
+}
+
+/// A Parquet file with its metadata, before it is said what is read of it.
+type Opened = ParquetRecordBatchReaderBuilder<File>;
+
+fn open(path: &Path) -> Result<Opened, QueryError> {
+    let file = File::open(path).map_err(|source| QueryError::Io { path: path.to_owned(), source })?;
+    ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable(path))
+}
+
+fn projected(file: Opened, columns: &[&str]) -> Opened {
+    let mask = ProjectionMask::columns(file.parquet_schema(), columns.iter().copied());
+    file.with_projection(mask)
+}
+
+fn built(path: &Path, file: Opened) -> Result<impl Iterator<Item = Result<RecordBatch, QueryError>>, QueryError> {
+    let reader = file.with_batch_size(BATCH_ROWS).build().map_err(unreadable(path))?;
+    Ok(reader.map(|batch| batch.map_err(unreadable(path))))
+}
+
+fn unreadable<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> QueryError {
+    move |error| QueryError::File { path: path.display().to_string(), reason: error.to_string() }
 }
 
 /// Which rows of a batch are wanted.
@@ -87,12 +103,9 @@ pub(crate) fn read_rows(
     wanted: Wanted<'_>,
     columns: Option<&[&str]>,
 ) -> Result<Vec<RecordBatch>, QueryError> {
-    let fail = |reason: String| QueryError::File { path: path.display().to_string(), reason };
-    let file = File::open(path).map_err(|source| QueryError::Io { path: path.to_owned(), source })?;
-    let mut builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| fail(error.to_string()))?;
+    let mut builder = open(path)?;
     if let Some(columns) = columns {
-        let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-        builder = builder.with_projection(mask);
+        builder = projected(builder, columns);
     }
     match wanted {
         Wanted::All => {}
@@ -103,26 +116,21 @@ pub(crate) fn read_rows(
         }
         Wanted::At(ranges) => {
             let rows = builder.metadata().file_metadata().num_rows();
-            let rows = usize::try_from(rows).map_err(|error| fail(error.to_string()))?;
+            let rows = usize::try_from(rows).map_err(unreadable(path))?;
             builder = builder.with_row_selection(RowSelection::from_consecutive_ranges(ranges.into_iter(), rows));
         }
     }
-    let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| fail(error.to_string()))?;
-    reader.map(|batch| batch.map_err(|error| fail(error.to_string()))).collect()
+    built(path, builder)?.collect()
 }
 
 /// Number of rows of a Parquet file, for room that need not grow; 0 where it is not known.
 pub(crate) fn row_count(path: &Path) -> usize {
-    let reader = File::open(path).ok().and_then(|file| ParquetRecordBatchReaderBuilder::try_new(file).ok());
-    reader.and_then(|reader| usize::try_from(reader.metadata().file_metadata().num_rows()).ok()).unwrap_or(0)
+    open(path).ok().and_then(|file| usize::try_from(file.metadata().file_metadata().num_rows()).ok()).unwrap_or(0)
 }
 
 /// The columns of a Parquet file.
 pub(crate) fn schema_of(path: &Path) -> Result<SchemaRef, QueryError> {
-    let fail = |reason: String| QueryError::File { path: path.display().to_string(), reason };
-    let file = File::open(path).map_err(|source| QueryError::Io { path: path.to_owned(), source })?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| fail(error.to_string()))?;
-    Ok(Arc::clone(builder.schema()))
+    open(path).map(|file| Arc::clone(file.schema()))
 }
 
 /// A column of a batch.

@@ -80,6 +80,13 @@ pub struct Layers {
     pub added: Box<Fact>,
 }
 
+impl Layers {
+    /// Both, and whether what they say is taken away or added.
+    pub(crate) fn signed(&self) -> [(&Fact, i8); 2] {
+        [(&*self.removed, -1), (&*self.added, 1)]
+    }
+}
+
 /// The labels of a table and its layers, read when they are first asked for.
 #[derive(Debug)]
 struct Dictionaries {
@@ -100,7 +107,7 @@ impl Fact {
 
     /// The most rows that a pass over the table can come upon.
     pub(crate) fn scanned_rows(&self) -> u64 {
-        let layers = self.layers.iter().flat_map(|layers| [layers.removed.rows, layers.added.rows]);
+        let layers = self.layers.iter().flat_map(Layers::signed).map(|(layer, _)| layer.rows);
         self.rows + layers.sum::<u64>()
     }
 

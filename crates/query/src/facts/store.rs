@@ -89,10 +89,10 @@ fn homes(lake: &Lake) -> Vec<PathBuf> {
 }
 
 /// An empty folder beside the fact tables, removed when it is dropped.
-pub(crate) fn scratch(lake: &Lake) -> Result<tempfile::TempDir, QueryError> {
+pub(crate) fn scratch(lake: &Lake, prefix: &str) -> Result<tempfile::TempDir, QueryError> {
     let mut last = None;
     for home in homes(lake) {
-        let made = fs::create_dir_all(&home).and_then(|()| tempfile::Builder::new().prefix(".anew-").tempdir_in(&home));
+        let made = fs::create_dir_all(&home).and_then(|()| tempfile::Builder::new().prefix(prefix).tempdir_in(&home));
         match made {
             Ok(folder) => return Ok(folder),
             Err(source) => last = Some(QueryError::Io { path: home, source }),
@@ -277,19 +277,9 @@ impl FactWriter {
     pub(crate) fn create(lake: &Lake, table: &str, depends_on: &[&str], salt: &str) -> Result<Self, QueryError> {
         let name = directory_name(table, lake, depends_on, salt);
         let files = files(lake, depends_on)?;
-        let mut last = None;
-        for home in homes(lake) {
-            let made =
-                fs::create_dir_all(&home).and_then(|()| tempfile::Builder::new().prefix(".making-").tempdir_in(&home));
-            match made {
-                Ok(work) => {
-                    let (table, made_by) = (table.to_owned(), made_by(salt));
-                    return Ok(Self { table, made_by, files, work, target: home.join(name) });
-                }
-                Err(source) => last = Some(QueryError::Io { path: home, source }),
-            }
-        }
-        Err(last.unwrap_or_else(|| QueryError::engine("facts", "no place to write")))
+        let work = scratch(lake, ".making-")?;
+        let target = work.path().with_file_name(name);
+        Ok(Self { table: table.to_owned(), made_by: made_by(salt), files, work, target })
     }
 
     /// Starts part `number`.

@@ -61,7 +61,7 @@ impl Digest {
 
 /// Compares the fact tables at rest for the state of `facts` with those made anew.
 pub(crate) fn all(facts: &Facts) -> Result<Vec<Verified>, QueryError> {
-    let folder = store::scratch(&facts.lake)?;
+    let folder = store::scratch(&facts.lake, ".anew-")?;
     let anew = Facts::new(facts.lake.deriving_into(folder.path()), facts.anchor);
     let mut found = Vec::new();
     for name in at_rest(&facts.lake) {
@@ -90,8 +90,9 @@ fn at_rest(lake: &Lake) -> Vec<String> {
 fn digest(fact: &Fact) -> Result<Digest, QueryError> {
     let mut all = digest_of(fact, &fact.parts)?;
     if let Some(layers) = &fact.layers {
-        all.add(&digest_of(fact, &layers.removed.parts)?, -1);
-        all.add(&digest_of(fact, &layers.added.parts)?, 1);
+        for (layer, sign) in layers.signed() {
+            all.add(&digest_of(fact, &layer.parts)?, sign);
+        }
     }
     Ok(all)
 }
