@@ -90,14 +90,19 @@ const OF_DEALS: [&str; 15] = [
     "retention_rate_identity",
 ];
 
-fn answers_of_deals(lake: &Path) -> Vec<(String, String)> {
-    let engine = Engine::open(lake, Settings::default()).unwrap();
+/// A lake whose aggregates are kept, small as they are, or one that sums up everything anew.
+fn opened(lake: &Path, keeps: bool) -> Engine {
+    Engine::open(lake, Settings { keeps_from: Some(if keeps { 0 } else { u64::MAX }), ..Settings::default() }).unwrap()
+}
+
+fn answers_of_deals(lake: &Path, keeps: bool) -> Vec<(String, String)> {
+    let engine = opened(lake, keeps);
     let known = OF_DEALS.map(str::to_owned).to_vec();
     answers(&engine, known)
 }
 
-fn all_answers(lake: &Path) -> Vec<(String, String)> {
-    let engine = Engine::open(lake, Settings::default()).unwrap();
+fn all_answers(lake: &Path, keeps: bool) -> Vec<(String, String)> {
+    let engine = opened(lake, keeps);
     let ids = engine.catalogue().ids().map(str::to_owned).collect();
     answers(&engine, ids)
 }
@@ -133,7 +138,7 @@ fn carried(lake: &Path) -> BTreeMap<String, Vec<(PathBuf, u64)>> {
 /// Loads nights one after the other and compares; the tables that were carried over at the end of each.
 fn compared(
     nights: &[Night],
-    answers: fn(&Path) -> Vec<(String, String)>,
+    answers: fn(&Path, bool) -> Vec<(String, String)>,
 ) -> Vec<BTreeMap<String, Vec<(PathBuf, u64)>>> {
     let folder = tempfile::tempdir().unwrap();
     let lake = folder.path().join("lake");
@@ -142,13 +147,16 @@ fn compared(
         night.load(&lake, &format!("night-{number}"));
         let fresh = folder.path().join(format!("fresh-{number}"));
         copy(&lake, &fresh);
-        let (here, anew) = (answers(&lake), answers(&fresh));
+        let (here, anew) = (answers(&lake, true), answers(&fresh, false));
         assert_eq!(here.len(), anew.len());
         for ((name, found), (_, expected)) in here.iter().zip(&anew) {
             assert_eq!(found, expected, "{name} of night {number}");
         }
         assert!(carried(&fresh).is_empty());
-        let kept = Engine::open(&lake, Settings::default()).unwrap().verify_rollups().unwrap();
+        // Once more, with all that was kept a moment ago.
+        assert_eq!(answers(&lake, true), here, "night {number}");
+        let kept = opened(&lake, true).verify_rollups().unwrap();
+        assert!(kept.iter().any(|table| table.table == "deals" && table.aggregates > 5), "{kept:?}");
         assert!(kept.iter().any(|table| table.table == "deals"));
         assert!(kept.iter().all(Verified::is_equal), "{kept:?}");
         seen.push(carried(&lake));
@@ -253,12 +261,12 @@ fn two_nights_without_a_question_between_them_are_one_step() {
     let mut dice = Dice(55);
     let mut deals = DEALS;
     first_night(&mut dice).load(&lake, "first");
-    drop(answers_of_deals(&lake));
+    drop(answers_of_deals(&lake, true));
     for name in ["second", "third", "fourth"] {
         Night { rows: vec![some("deals", 3, 1, &mut deals, &mut dice)], full: false }.load(&lake, name);
     }
     copy(&lake, &fresh);
-    assert_eq!(answers_of_deals(&lake), answers_of_deals(&fresh));
+    assert_eq!(answers_of_deals(&lake, true), answers_of_deals(&fresh, false));
     assert!(carried(&lake).contains_key("deals"));
 }
 
@@ -269,9 +277,9 @@ fn a_layer_that_is_not_what_it_should_be_is_found_out() {
     let mut dice = Dice(144);
     let mut deals = DEALS;
     first_night(&mut dice).load(&lake, "first");
-    drop(answers_of_deals(&lake));
+    drop(answers_of_deals(&lake, true));
     Night { rows: vec![some("deals", 3, 1, &mut deals, &mut dice)], full: false }.load(&lake, "second");
-    drop(answers_of_deals(&lake));
+    drop(answers_of_deals(&lake, true));
     let (layered, _) = carried(&lake)["deals"][0].clone();
     fs::copy(layered.join("added.parquet"), layered.join("removed.parquet")).unwrap();
     let kept = Engine::open(&lake, Settings::default()).unwrap().verify_rollups().unwrap();
@@ -302,7 +310,23 @@ fn what_is_missing_or_damaged_is_made_anew() {
             .collect()
     };
     type Damage<'d> = (&'d str, &'d dyn Fn(&Path));
-    let damages: [Damage<'_>; 6] = [
+    let kept = |lake: &Path| -> Vec<PathBuf> {
+        let folders = facts(lake, "aggregates");
+        folders.iter().flat_map(|path| fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path())).collect()
+    };
+    let damages: [Damage<'_>; 8] = [
+        ("torn aggregates", &|lake| {
+            let files = kept(lake);
+            assert!(files.len() > 5, "{files:?}");
+            files.iter().for_each(|path| fs::write(path, b"PAR1").unwrap());
+        }),
+        // Each under the name of the next.
+        ("mistaken aggregates", &|lake| {
+            let contents: Vec<Vec<u8>> = kept(lake).iter().map(|path| fs::read(path).unwrap()).collect();
+            for (path, content) in kept(lake).iter().skip(1).zip(contents) {
+                fs::write(path, content).unwrap();
+            }
+        }),
         ("no changes", &|lake| fs::remove_dir_all(lake.join("_changes")).unwrap()),
         ("half of the changes", &|lake| {
             for path in changes(lake) {
@@ -323,11 +347,38 @@ fn what_is_missing_or_damaged_is_made_anew() {
         for (number, night) in nights.iter().enumerate() {
             night.load(&lake, &format!("night-{number}"));
             if number + 1 < nights.len() {
-                drop(answers_of_deals(&lake));
+                drop(answers_of_deals(&lake, true));
             }
         }
         damage(&lake);
         copy(&lake, &fresh);
-        assert_eq!(answers_of_deals(&lake), answers_of_deals(&fresh), "{name}");
+        assert_eq!(answers_of_deals(&lake, true), answers_of_deals(&fresh, false), "{name}");
     }
+}
+
+#[test]
+fn aggregates_follow_an_end_that_moves() {
+    let mut dice = Dice(55);
+    let folder = tempfile::tempdir().unwrap();
+    let lake = folder.path().join("lake");
+    first_night(&mut dice).load(&lake, "night");
+    let ids = ["revenue", "win_rate", "sales_cycle_median", "buying_customers", "open_pipeline_value", "deals_created"];
+    let ask = |keeps: bool, from: Option<&str>, to: &str| {
+        let engine = opened(&lake, keeps);
+        let asked = |id: &str| Request {
+            from: from.and_then(date::parse),
+            to: date::parse(to),
+            ..request(id, &["region"], Grain::Month)
+        };
+        engine.run(&ids.map(asked)).unwrap().iter().map(|frame| format!("{:?}", lines(frame))).collect::<Vec<_>>()
+    };
+    // On, back, far on, far back, and to before the day from which on it was asked.
+    for from in [None, Some("2015-03-01")] {
+        for to in ["2016-05-05", "2016-05-06", "2016-09-30", "2016-02-11", "2017-06-30", "2015-03-02", "2015-02-01"] {
+            assert_eq!(ask(true, from, to), ask(false, from, to), "{from:?} to {to}");
+        }
+    }
+    let verified = opened(&lake, true).verify_rollups().unwrap();
+    assert!(verified.iter().all(Verified::is_equal), "{verified:?}");
+    assert!(verified.iter().any(|table| table.aggregates > 3), "{verified:?}");
 }

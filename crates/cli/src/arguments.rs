@@ -99,6 +99,9 @@ pub(crate) struct SettingsArguments {
     /// Memory for intermediate results, such as 2GiB
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) memory_limit: Option<u64>,
+    /// Sum everything up anew, and neither read nor keep aggregates of large tables
+    #[arg(long)]
+    pub(crate) anew: bool,
 }
 
 #[derive(Debug, Args)]

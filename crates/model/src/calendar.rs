@@ -123,7 +123,7 @@ impl Default for Calendar {
 }
 
 /// The coarsest unit from which a set of grains can be summed up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TimeUnit {
     /// No time at all: grain `all` alone.
     None,

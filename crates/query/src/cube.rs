@@ -118,9 +118,9 @@ impl MeasureData {
 }
 
 /// Keeps the values of some rows; a column without values stays so.
-fn take_rows<T: Copy>(values: &mut Vec<T>, rows: &[u32]) {
+fn take_rows<T: Copy>(values: &mut Vec<T>, rows: &[usize]) {
     if !values.is_empty() {
-        *values = rows.iter().map(|row| values[*row as usize]).collect();
+        *values = rows.iter().map(|row| values[*row]).collect();
     }
 }
 
@@ -204,6 +204,21 @@ pub(crate) struct Rolled {
 impl Cube {
     /// Adds what another cube of the same node says, or with `sign` -1 takes it away. Groups that nothing is left of go.
     pub(crate) fn add(&mut self, other: &Self, sign: i8) {
+        self.join(other, sign);
+        let has_rows = |cell: &usize| self.measures.iter().any(|measure| measure.counts[*cell] != 0);
+        let left: Vec<usize> = (0..self.groups).filter(has_rows).collect();
+        if left.len() == self.groups {
+            return;
+        }
+        self.measures = self.measures.iter().map(|measure| measure.at(left.iter().copied())).collect();
+        self.groups = left.len();
+        take_rows(&mut self.times, &left);
+        self.codes.iter_mut().for_each(|codes| take_rows(codes, &left));
+        take_rows(&mut self.apart, &left);
+    }
+
+    /// As [`Cube::add`], but keeps groups that nothing is left of.
+    pub(crate) fn join(&mut self, other: &Self, sign: i8) {
         self.times.extend_from_slice(&other.times);
         for (own, other) in self.codes.iter_mut().zip(&other.codes) {
             own.extend_from_slice(other);
@@ -219,17 +234,13 @@ impl Cube {
         if !self.times.is_empty() {
             parts.push(self.times.iter().map(|time| time.abs_diff(low)).collect());
         }
-        let mut rows = number_rows(&parts, &self.apart, self.groups);
-        let measures: Vec<MeasureData> =
-            self.measures.iter().map(|measure| measure.gathered(&rows, |_| true)).collect();
-        let left: Vec<usize> =
-            (0..rows.first.len()).filter(|cell| measures.iter().any(|measure| measure.counts[*cell] != 0)).collect();
-        self.measures = measures.iter().map(|measure| measure.at(left.iter().copied())).collect();
-        rows.first = left.iter().map(|cell| rows.first[*cell]).collect();
+        let rows = number_rows(&parts, &self.apart, self.groups);
+        self.measures = self.measures.iter().map(|measure| measure.gathered(&rows, |_| true)).collect();
         self.groups = rows.first.len();
-        take_rows(&mut self.times, &rows.first);
-        self.codes.iter_mut().for_each(|codes| take_rows(codes, &rows.first));
-        take_rows(&mut self.apart, &rows.first);
+        let first: Vec<usize> = rows.first.iter().map(|row| *row as usize).collect();
+        take_rows(&mut self.times, &first);
+        self.codes.iter_mut().for_each(|codes| take_rows(codes, &first));
+        take_rows(&mut self.apart, &first);
     }
 
     /// The same sums by some of the dimensions only, in the order given.

@@ -16,6 +16,7 @@ use dealframe_model::kpi::{Base, Compute, Derived, Operation};
 use hashbrown::HashSet;
 use rayon::prelude::*;
 
+use crate::aggregates;
 use crate::catalogue::Catalogue;
 use crate::cube::MAX_SEGMENTS;
 use crate::error::QueryError;
@@ -60,7 +61,8 @@ impl Engine {
         let anchor = anchor::cached(&lake)?;
         let as_of = settings.as_of.or(anchor);
         let rewind_to = settings.as_of.filter(|day| anchor.is_some_and(|anchor| *day < anchor));
-        Ok(Self { facts: Facts::new(lake, anchor), catalogue, settings, as_of, rewind_to })
+        let facts = Facts::new(lake, anchor, settings.keeps_from.unwrap_or(aggregates::FROM_ROWS));
+        Ok(Self { facts, catalogue, settings, as_of, rewind_to })
     }
 
     pub fn catalogue(&self) -> &Catalogue {
@@ -134,6 +136,9 @@ impl Engine {
                 if nodes > 1 { format!(" of {nodes} nodes") } else { String::new() },
                 report.seconds * 1e3
             );
+            if let Some(kept) = report.kept {
+                let _ = writeln!(text, "  read from what an earlier run kept: {kept}");
+            }
             if !report.told_apart.is_empty() {
                 let _ = writeln!(
                     text,

@@ -4,9 +4,10 @@
 //! [`dealframe_model::frame::Frame`]s. Definitions live as YAML under `kpis/`; `parse` and
 //! `compile` turn their expressions into Polars, `plan` shares passes over the data among all
 //! KPIs of a run, `node` and `pass` run them, `cube` rolls results up, `evaluate` makes values of them. `facts` keeps the
-//! tables in the shape that this wants. Nothing here writes to the lake's own tables, and
+//! tables in the shape that this wants, `aggregates` what was summed up from them. Nothing here writes to the lake's own tables, and
 //! nothing formats output: that is `dealframe-report`.
 
+pub(crate) mod aggregates;
 pub mod catalogue;
 pub(crate) mod compile;
 pub(crate) mod cube;

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use dealframe_model::calendar::{Calendar, Grain, TimeUnit};
 use dealframe_model::expression::Expression;
 use polars::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::compile::{Scope, Value, day_literal};
 use crate::cube::{Cube, Groups, MeasureData};
@@ -18,7 +19,7 @@ use crate::facts::{Fact, FactKind, month_column};
 use crate::masks::Split;
 
 /// A sum (with `of`) or a count of rows, under a condition.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct MeasureSpec {
     pub of: Option<Expression>,
     pub filter: Option<Expression>,
@@ -27,7 +28,7 @@ pub(crate) struct MeasureSpec {
 }
 
 /// Beside time and segments, what else the rows are told apart by.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Apart {
     /// Nothing: sums and counts.
     No,
@@ -38,7 +39,7 @@ pub(crate) enum Apart {
 }
 
 /// What one pass over a fact table computes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct NodeSpec {
     pub table: String,
     pub date: Option<String>,
@@ -61,6 +62,8 @@ pub(crate) struct NodeSpec {
 pub(crate) struct NodeReport {
     pub plan: String,
     pub seconds: f64,
+    /// Whether an aggregate at rest was read instead of the parts, and how.
+    pub kept: Option<&'static str>,
     /// Number of the pass that the node was part of, from 1, and how many nodes that had.
     pub pass: (usize, usize),
     /// Columns that are part of the key because of conditions on them.

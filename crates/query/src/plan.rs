@@ -13,7 +13,9 @@ use dealframe_model::calendar::{Calendar, Grain, TimeUnit};
 use dealframe_model::expression::Expression;
 use dealframe_model::table;
 use hashbrown::HashMap;
+use rayon::prelude::*;
 
+use crate::aggregates::{self, Kept};
 use crate::cube::{Cube, Rolled, Ways};
 use crate::error::QueryError;
 use crate::facts::derived;
@@ -47,12 +49,14 @@ type Slot = Arc<Mutex<Option<Arc<Fact>>>>;
 pub(crate) struct Facts {
     pub lake: Lake,
     pub anchor: Option<i32>,
+    /// Rows from which on what was summed up from a table is kept.
+    pub keeps_from: u64,
     open: Mutex<BTreeMap<String, Slot>>,
 }
 
 impl Facts {
-    pub(crate) fn new(lake: Lake, anchor: Option<i32>) -> Self {
-        Self { lake, anchor, open: Mutex::default() }
+    pub(crate) fn new(lake: Lake, anchor: Option<i32>, keeps_from: u64) -> Self {
+        Self { lake, anchor, keeps_from, open: Mutex::default() }
     }
 
     /// The fact table of a canonical or derived table. Whoever asks while it is being made waits.
@@ -309,35 +313,64 @@ impl Plan {
         explain: bool,
     ) -> Result<Cubes, QueryError> {
         let specs: Vec<&NodeSpec> = self.nodes.iter().map(|node| &node.spec).collect();
+        let tables = specs.iter().map(|spec| facts.table(&spec.table)).collect::<Result<Vec<_>, _>>()?;
+        let keeps = |fact: &Fact| rewind_to.is_none() && !fact.parts.is_empty() && fact.rows >= facts.keeps_from;
+        let started = std::time::Instant::now();
+        let found: Vec<Option<Kept>> = (specs.par_iter().zip(&tables))
+            .map(|(spec, fact)| if keeps(fact) { aggregates::find(fact, spec, calendar) } else { None })
+            .collect();
+        let seconds = started.elapsed().as_secs_f64();
         let mut done: Vec<Option<(Cube, NodeReport)>> = specs.iter().map(|_| None).collect();
-        let passes = pass::passes(&specs, calendar, &|table| facts.table(table))?;
-        for (number, together) in (1..).zip(passes) {
-            let nodes: Vec<&NodeSpec> = together.iter().map(|position| specs[*position]).collect();
-            let Some(first) = nodes.first() else { continue };
-            let fact = facts.table(&first.table)?;
-            let is_dense = pass::is_dense(first, &fact, calendar);
-            let run = |fact: &Fact, explain: bool| -> Result<Vec<(Cube, NodeReport)>, QueryError> {
-                if fact.parts.is_empty() {
-                    nodes.iter().map(|node| Ok((node.empty(fact, rewind_to)?, NodeReport::default()))).collect()
-                } else if is_dense {
-                    pass::run(&nodes, fact, rewind_to, calendar, explain)
-                } else {
-                    nodes.iter().map(|node| node.run(fact, rewind_to, calendar, explain)).collect()
-                }
+        // What is summed up over the parts: whose, and with which sign.
+        let mut open: Vec<(usize, NodeSpec, i8)> = Vec::new();
+        for (position, found) in found.into_iter().enumerate() {
+            let Some(Kept { cube, rest }) = found else {
+                open.push((position, specs[position].clone(), 1));
+                continue;
             };
-            let mut results = run(&fact, explain)?;
-            if let Some(layers) = &fact.layers {
-                for (layer, sign) in layers.signed() {
-                    let others = if layer.parts.is_empty() { Vec::new() } else { run(layer, false)? };
-                    for ((cube, report), (other, other_report)) in results.iter_mut().zip(others) {
+            let kept = Some(if rest.is_some() { "its days since summed up" } else { "nothing summed up" });
+            done[position] = Some((cube, NodeReport { kept, seconds, ..NodeReport::default() }));
+            open.extend(rest.map(|(rest, sign)| (position, rest, sign)));
+        }
+        let run = Run { facts, rewind_to, calendar };
+        let over_parts: Vec<&NodeSpec> = open.iter().map(|(_, spec, _)| spec).collect();
+        let mut fresh = vec![false; specs.len()];
+        for (number, together) in (1..).zip(run.passes(&over_parts)?) {
+            let nodes: Vec<&NodeSpec> = together.iter().map(|member| over_parts[*member]).collect();
+            let results = run.pass(&nodes, None, explain)?;
+            for (member, (cube, mut report)) in together.iter().zip(results) {
+                let (position, _, sign) = open[*member];
+                report.pass = (number, together.len());
+                fresh[position] = sign > 0;
+                match &mut done[position] {
+                    Some((known, known_report)) => {
+                        known.add(&cube, sign);
+                        report.kept = known_report.kept;
+                        *known_report = report;
+                    }
+                    none => *none = Some((cube, report)),
+                }
+            }
+        }
+        // Kept before the layers are added: they belong to one state of the lake, the parts to many.
+        done.par_iter().enumerate().for_each(|(position, done)| {
+            if let (true, Some((cube, _))) = (fresh[position] && keeps(&tables[position]), done) {
+                aggregates::keep(&tables[position], specs[position], calendar, cube);
+            }
+        });
+        for together in run.passes(&specs)? {
+            let nodes: Vec<&NodeSpec> = together.iter().map(|position| specs[*position]).collect();
+            let Some(layers) = together.first().and_then(|position| tables[*position].layers.as_ref()) else { continue };
+            for (layer, sign) in layers.signed() {
+                if layer.parts.is_empty() {
+                    continue;
+                }
+                for (position, (other, other_report)) in together.iter().zip(run.pass(&nodes, Some(layer), false)?) {
+                    if let Some((cube, report)) = &mut done[*position] {
                         cube.add(&other, sign);
                         report.seconds += other_report.seconds;
                     }
                 }
-            }
-            for (position, (cube, mut report)) in together.iter().zip(results) {
-                report.pass = (number, together.len());
-                done[*position] = Some((cube, report));
             }
         }
         let (mut cubes, mut reports) = (Vec::with_capacity(done.len()), Vec::with_capacity(done.len()));
@@ -346,5 +379,38 @@ impl Plan {
             reports.push(report);
         }
         Ok(Cubes { cubes, reports, places: self.places, roll_ups: Mutex::default() })
+    }
+}
+
+/// What all passes of a run have in common.
+struct Run<'r> {
+    facts: &'r Facts,
+    rewind_to: Option<i32>,
+    calendar: &'r Calendar,
+}
+
+impl Run<'_> {
+    fn passes(&self, nodes: &[&NodeSpec]) -> Result<Vec<Vec<usize>>, QueryError> {
+        pass::passes(nodes, self.calendar, &|table| self.facts.table(table))
+    }
+
+    /// The nodes of one pass over the parts of their table, or over a layer of it.
+    fn pass(
+        &self,
+        nodes: &[&NodeSpec],
+        layer: Option<&Fact>,
+        explain: bool,
+    ) -> Result<Vec<(Cube, NodeReport)>, QueryError> {
+        let Some(first) = nodes.first() else { return Ok(Vec::new()) };
+        let whole = self.facts.table(&first.table)?;
+        let fact = layer.unwrap_or(&whole);
+        let (rewind_to, calendar) = (self.rewind_to, self.calendar);
+        if fact.parts.is_empty() {
+            nodes.iter().map(|node| Ok((node.empty(fact, rewind_to)?, NodeReport::default()))).collect()
+        } else if pass::is_dense(first, &whole, calendar) {
+            pass::run(nodes, fact, rewind_to, calendar, explain)
+        } else {
+            nodes.iter().map(|node| node.run(fact, rewind_to, calendar, explain)).collect()
+        }
     }
 }

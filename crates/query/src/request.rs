@@ -68,4 +68,7 @@ pub struct Settings {
     pub lake_sequence: Option<u64>,
     /// Bytes that the groups of one pass may take; a question that would need more is refused.
     pub memory_limit: Option<u64>,
+    /// Rows that a table must have for what was summed up from it to be kept for the next run; by default those from
+    /// which on it pays.
+    pub keeps_from: Option<u64>,
 }

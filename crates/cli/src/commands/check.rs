@@ -32,9 +32,13 @@ pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let mut damaged = Vec::new();
     if arguments.rollups {
         for table in engine.verify_rollups()? {
+            let aggregates = match table.aggregates {
+                0 => String::new(),
+                number => format!("; with {number} aggregates"),
+            };
             let message = match (table.is_equal(), table.layered) {
-                (true, 0) => "kept as made anew from all rows".to_owned(),
-                (true, rows) => format!("carried over with {rows} rows in layers; the same as made anew from all rows"),
+                (true, 0) => format!("kept as made anew from all rows{aggregates}"),
+                (true, rows) => format!("carried over with {rows} rows in layers; the same as made anew from all rows{aggregates}"),
                 (false, _) => {
                     damaged.push(table.table.clone());
                     let (rows, anew) = (table.rows, table.rows_anew);

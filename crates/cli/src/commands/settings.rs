@@ -37,6 +37,7 @@ pub(super) fn settings(arguments: &SettingsArguments, lake: &Path) -> anyhow::Re
         kpis: arguments.kpis.clone(),
         lake_sequence,
         memory_limit: arguments.memory_limit,
+        keeps_from: arguments.anew.then_some(u64::MAX),
     })
 }
 

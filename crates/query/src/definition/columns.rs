@@ -151,7 +151,7 @@ mod tests {
         let path = folder.path().join("lake");
         let batch = Lake::create_or_open(&path).unwrap().writer().unwrap().begin("empty").unwrap();
         batch.commit(BatchRecord::default()).unwrap();
-        let facts = Facts::new(Lake::open(&path).unwrap(), None);
+        let facts = Facts::new(Lake::open(&path).unwrap(), None, u64::MAX);
         for name in table::TABLES.iter().map(|table| table.name).chain(DERIVED) {
             let found: BTreeMap<String, Kind> = facts
                 .table(name)

@@ -4,6 +4,8 @@
 //! silence is shown as 0 or null and not as a missing line; `--sparse` leaves such lines out.
 //! The running period is marked. Rows are ordered by KPI, grain, period and labels, null last.
 
+use std::sync::Arc;
+
 use dealframe_model::calendar::{Calendar, Grain};
 use dealframe_model::frame::{Frame, FrameKpi, Period, Row};
 use dealframe_model::kpi::{Base, Definition, Unit};
@@ -53,7 +55,7 @@ pub(crate) struct Layout<'a> {
 /// What all rows of a combination have in common.
 struct Line {
     combination: u32,
-    segments: Box<[Option<u32>]>,
+    segments: Arc<[Option<u32>]>,
     unit: u32,
 }
 
@@ -162,7 +164,7 @@ impl Layout<'_> {
                     frame.rows.push(Row {
                         kpi,
                         period: period_number,
-                        segments: segments.clone(),
+                        segments: Arc::clone(segments),
                         value: point.value,
                         unit: *unit,
                         numerator: point.numerator,

@@ -29,7 +29,9 @@ pub struct Verified {
     pub rows_anew: u64,
     /// Rows in the layers of a table that was carried over.
     pub layered: u64,
-    /// Columns whose values differ; all of them together if only their combinations do.
+    /// Aggregates that are kept beside the table, made anew as well.
+    pub aggregates: usize,
+    /// Columns whose values differ; all of them together if only their combinations do. Then aggregates that differ.
     pub differing: Vec<String>,
 }
 
@@ -62,7 +64,7 @@ impl Digest {
 /// Compares the fact tables at rest for the state of `facts` with those made anew.
 pub(crate) fn all(facts: &Facts) -> Result<Vec<Verified>, QueryError> {
     let folder = store::scratch(&facts.lake, ".anew-")?;
-    let anew = Facts::new(facts.lake.deriving_into(folder.path()), facts.anchor);
+    let anew = Facts::new(facts.lake.deriving_into(folder.path()), facts.anchor, u64::MAX);
     let mut found = Vec::new();
     for name in at_rest(&facts.lake) {
         let (kept, made) = (facts.table(&name)?, anew.table(&name)?);
@@ -74,8 +76,10 @@ pub(crate) fn all(facts: &Facts) -> Result<Vec<Verified>, QueryError> {
         if differing.is_empty() && known.whole != expected.whole {
             differing = expected.columns.keys().cloned().collect();
         }
+        let (aggregates, differing_aggregates) = crate::aggregates::verify(&kept)?;
+        differing.extend(differing_aggregates);
         let layered = kept.layers.as_ref().map_or(0, |layers| layers.removed.rows + layers.added.rows);
-        found.push(Verified { table: name, rows: kept.rows, rows_anew: made.rows, layered, differing });
+        found.push(Verified { table: name, rows: kept.rows, rows_anew: made.rows, layered, aggregates, differing });
     }
     Ok(found)
 }

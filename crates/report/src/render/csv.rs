@@ -29,7 +29,7 @@ pub(super) fn frame(frame: &Frame, out: &mut dyn Write) -> Result<(), ReportErro
     for (index, row) in frame.rows.iter().enumerate() {
         copy(&mut buffer, kpis.get(row.kpi as usize));
         copy(&mut buffer, periods.get(row.period as usize));
-        for code in &row.segments {
+        for code in row.segments.iter() {
             buffer.push(b',');
             copy(&mut buffer, code.and_then(|code| labels.get(code as usize)));
         }

@@ -70,7 +70,7 @@ impl<'a> FrameObjects<'a> {
             buffer.extend_from_slice(kpi);
             buffer.extend_from_slice(period);
         }
-        for (key, code) in self.keys.iter().zip(&row.segments) {
+        for (key, code) in self.keys.iter().zip(row.segments.iter()) {
             buffer.extend_from_slice(key);
             let label = code.and_then(|code| self.labels.get(code as usize));
             buffer.extend_from_slice(label.map_or("null", String::as_str).as_bytes());

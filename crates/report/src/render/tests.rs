@@ -14,7 +14,7 @@ fn row(kpi: u32, period: u32, segment: Option<u32>, value: Option<Number>, unit:
     Row {
         kpi,
         period,
-        segments: Box::new([segment]),
+        segments: [segment].into(),
         value,
         unit,
         numerator: value,

@@ -114,7 +114,7 @@ fn tiles_take_the_latest_whole_period_and_judge_by_what_is_better() {
     let mut frame = compared();
     frame.segments.clear();
     frame.rows.truncate(1);
-    frame.rows[0].segments = Box::new([]);
+    frame.rows[0].segments = [].into();
     let tone = |frame: &dealframe_model::frame::Frame| tiles::tiles(frame, None, Grain::Quarter)[0].changes[0].tone;
     assert_eq!(tone(&frame), crate::document::grid::Tone::Good);
     frame.kpis[0].better = Better::Lower;
