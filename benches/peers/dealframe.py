@@ -39,9 +39,7 @@ def forget_aggregates(lake):
     """Deletes what an earlier report left for the next one: the state of a first night."""
     folder = os.path.join(lake, "_facts")
     for name in os.listdir(folder) if os.path.isdir(folder) else []:
-        if name.startswith("aggregates"):
-            path = os.path.join(folder, name)
-            shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
+        shutil.rmtree(os.path.join(folder, name, "aggregates"), ignore_errors=True)
 
 
 def forget_facts(lake):

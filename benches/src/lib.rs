@@ -56,11 +56,9 @@ pub fn forget_aggregates(lake: &Path) -> Result<(), BenchError> {
     let folder = lake.join("_facts");
     let failed = |source| BenchError::Io { path: folder.clone(), source };
     for entry in fs::read_dir(&folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if entry.file_name().to_string_lossy().starts_with("aggregates") {
-            let removed =
-                if entry.path().is_dir() { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
-            removed.map_err(failed)?;
+        let kept = entry.map_err(failed)?.path().join("aggregates");
+        if kept.is_dir() {
+            fs::remove_dir_all(kept).map_err(failed)?;
         }
     }
     Ok(())

@@ -7,13 +7,19 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use arrow::array::{AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::Int64Type;
 use dealframe_lake::{BatchRecord, Lake, UpsertOptions};
 use dealframe_model::calendar::Grain;
 use dealframe_model::date;
 use dealframe_model::table::{TABLES, Table};
 use dealframe_query::request::{Request, Settings};
 use dealframe_query::{Engine, Verified};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::WriterProperties;
 
 use crate::sql_engines::{Dice, Row, SEGMENTS, batch_of, lines, request, row};
 
@@ -381,4 +387,33 @@ fn aggregates_follow_an_end_that_moves() {
     let verified = opened(&lake, true).verify_rollups().unwrap();
     assert!(verified.iter().all(Verified::is_equal), "{verified:?}");
     assert!(verified.iter().any(|table| table.aggregates > 3), "{verified:?}");
+}
+
+#[test]
+fn an_aggregate_that_is_not_what_it_should_be_is_found_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = folder.path().join("lake");
+    first_night(&mut Dice(34)).load(&lake, "first");
+    drop(answers_of_deals(&lake, true));
+    let files = |folder: PathBuf| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_of_deals = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("deals-");
+    let deals = files(lake.join("_facts")).find(is_of_deals).unwrap();
+    let path = files(deals.join("aggregates")).min().unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(&path).unwrap()).unwrap();
+    let known = reader.metadata().file_metadata().key_value_metadata().cloned();
+    let batch = reader.build().unwrap().next().unwrap().unwrap();
+    // One row is counted that is not there.
+    let place = batch.schema().index_of("count0").unwrap();
+    let mut counts = batch.column(place).as_primitive::<Int64Type>().values().to_vec();
+    counts[0] += 1;
+    let mut columns = batch.columns().to_vec();
+    columns[place] = Arc::new(Int64Array::from(counts));
+    let batch = RecordBatch::try_new(batch.schema(), columns).unwrap();
+    let properties = WriterProperties::builder().set_key_value_metadata(known).build();
+    let mut writer = ArrowWriter::try_new(fs::File::create(&path).unwrap(), batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let verified = opened(&lake, true).verify_rollups().unwrap();
+    let deals = verified.iter().find(|table| table.table == "deals").unwrap();
+    assert!(deals.differing.len() == 1 && deals.differing[0].starts_with("the aggregate by"), "{deals:?}");
 }

@@ -27,7 +27,7 @@ NOTES = """Fairness:
 - "by hand" is what an expert writes who knows dealframe's plan: two small tables for each date by the month numbers
   in the fact files, and every output rolled up from them. The other ways are what the documentation of the peer
   teaches.
-- A first night deletes `<lake>/_facts/aggregates*` before each run. Deriving the fact files themselves is not in
+- A first night deletes `<lake>/_facts/*/aggregates` before each run. Deriving the fact files themselves is not in
   these times; the section on the second night has it.
 - "Less start-up" takes off what the contestant needs to start and do nothing, measured in turn with the rest.
   "Processors" is user and system time of all threads; where others use the machine, it is the steadier figure.

@@ -16,7 +16,7 @@ use crate::kpi::Unit;
 ///
 /// Packed, because a result holds millions of them: a line takes half the room that it would take aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(packed(4))]
+#[repr(C, packed(4))]
 pub struct Number {
     pub value: i128,
     pub scale: u32,

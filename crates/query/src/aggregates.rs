@@ -161,7 +161,6 @@ fn columns(cube: &Cube) -> Vec<(String, ArrayRef)> {
         let low = |sum: &i128| *sum as i64;
         add(format!("sum{position}"), Arc::new(measure.sums.iter().map(low).collect::<Int64Array>()));
         if measure.sums.iter().any(|sum| i64::try_from(*sum).is_err()) {
-            #[expect(clippy::cast_possible_truncation, reason = "128 bits less 64")]
             let high = |sum: &i128| (sum >> 64) as i64;
             add(format!("high{position}"), Arc::new(measure.sums.iter().map(high).collect::<Int64Array>()));
         }
@@ -288,5 +287,71 @@ fn described(spec: &NodeSpec) -> String {
     match &spec.apart {
         Apart::No => text,
         Apart::Code(name) | Apart::Number(name) => format!("{text}, told apart by {name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use dealframe_model::calendar::TimeUnit;
+
+    use super::*;
+    use crate::node::MeasureSpec;
+
+    fn spec(measures: usize) -> NodeSpec {
+        let measure = |number: usize| MeasureSpec { of: None, filter: None, text: number.to_string() };
+        NodeSpec {
+            table: "deals".to_owned(),
+            date: Some("close_date".to_owned()),
+            unit: TimeUnit::Month,
+            dimensions: vec!["region".to_owned()],
+            apart: Apart::No,
+            apart_expression: None,
+            filter: None,
+            filter_text: String::new(),
+            from: None,
+            to: Some(19_000),
+            measures: (0..measures).map(measure).collect(),
+            groups: 3.0,
+        }
+    }
+
+    fn cube(groups: usize) -> Cube {
+        let sums = [i128::from(i64::MAX) * 7, -(1 << 90), 12];
+        let measure = |scale: u32, sums: [i128; 3], counts: [i64; 3]| MeasureData {
+            scale,
+            sums: sums[..groups].to_vec(),
+            counts: counts[..groups].to_vec(),
+        };
+        Cube {
+            unit: TimeUnit::Month,
+            dimensions: vec!["region".to_owned()],
+            times: [24_000, 24_001, -3][..groups].to_vec(),
+            codes: vec![[0, 4_000_000_000, 7][..groups].to_vec()],
+            apart: [i64::MIN, 0, i64::MAX][..groups].to_vec(),
+            apart_scale: 4,
+            groups,
+            measures: vec![
+                measure(4, sums, [3, 2, 1]),
+                measure(0, [3, 2, 1], [3, 2, 1]),
+                measure(2, [-5, 5, 0], [1, 1, 0]),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_cube_is_read_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join(DIRECTORY);
+        let path = inside.join("a.cube.parquet");
+        for groups in 0..=3 {
+            let written = cube(groups);
+            write(&path, &inside, &spec(3), &Calendar::default(), &written).unwrap();
+            let (description, read) = read(&path).unwrap();
+            assert_eq!(description.spec.to, Some(19_000));
+            assert_eq!(format!("{read:?}"), format!("{written:?}"), "{groups} groups");
+        }
+        fs::write(&path, b"PAR1 torn").unwrap();
+        assert!(read(&path).is_err());
     }
 }

@@ -360,7 +360,9 @@ impl Plan {
         });
         for together in run.passes(&specs)? {
             let nodes: Vec<&NodeSpec> = together.iter().map(|position| specs[*position]).collect();
-            let Some(layers) = together.first().and_then(|position| tables[*position].layers.as_ref()) else { continue };
+            let Some(layers) = together.first().and_then(|position| tables[*position].layers.as_ref()) else {
+                continue;
+            };
             for (layer, sign) in layers.signed() {
                 if layer.parts.is_empty() {
                     continue;

@@ -38,7 +38,9 @@ pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
             };
             let message = match (table.is_equal(), table.layered) {
                 (true, 0) => format!("kept as made anew from all rows{aggregates}"),
-                (true, rows) => format!("carried over with {rows} rows in layers; the same as made anew from all rows{aggregates}"),
+                (true, rows) => {
+                    format!("carried over with {rows} rows in layers; the same as made anew from all rows{aggregates}")
+                }
                 (false, _) => {
                     damaged.push(table.table.clone());
                     let (rows, anew) = (table.rows, table.rows_anew);
