@@ -30,6 +30,8 @@ pub fn facts(world: &World) -> Facts {
     mark_line_items(&mut facts);
     let (states, entries) = deal_history(&facts);
     facts.tables.insert("deal_states", states);
+    let movements = pipeline_changes(&facts);
+    facts.tables.insert("pipeline_changes", movements);
     facts.tables.insert("stage_entries", entries);
     facts.tables.insert("purchase_windows", purchase_windows(&facts));
     facts.tables.insert("contract_windows", contract_windows(&facts));
@@ -304,6 +306,59 @@ fn deal_history(facts: &Facts) -> (Vec<Row>, Vec<Row>) {
         entries.extend(stage_entries(facts, deal, &events));
     }
     (stays, entries)
+}
+
+/// What moves the open pipeline: on every day, how a deal stands at its end against how it stood at the end of the day before.
+///
+/// A deal that stands open on the first day on which anything is known of it is opened on it,
+/// unless it is known to have been closed before; one that stands open again later is reopened.
+fn pipeline_changes(facts: &Facts) -> Vec<Row> {
+    let mut steps = Vec::new();
+    for deal in facts.rows("deals") {
+        let events = events(facts, deal);
+        let since_creation = |day: i32| cell(deal, "created_date").as_date().map_or(day, |created| day.max(created));
+        let days: BTreeSet<i32> = events.iter().map(|event| since_creation(event.day)).collect();
+        let at_end_of = |day: i32| events.iter().rfind(|event| since_creation(event.day) <= day);
+        for day in &days {
+            let (before, after) = (at_end_of(day - 1), at_end_of(*day));
+            let mut step = |movement: &str, direction: i64, state: &State, amount: &Value| {
+                let mut row = deal.clone();
+                row.insert("stage", state.stage.clone());
+                row.insert("amount", amount.clone());
+                row.insert("probability", state.probability.clone());
+                row.insert("expected_close_date", cell(deal, "close_date"));
+                row.insert("change_date", Value::Date(*day));
+                row.insert("movement", Value::text(movement));
+                row.insert("direction", Value::whole(direction));
+                steps.push(row);
+            };
+            let (was, is) = (before.filter(|state| state.open), after.filter(|state| state.open));
+            match (was, is) {
+                (None, Some(is)) => {
+                    let is_new = Some(day) == days.first() && events.first().is_some_and(|event| event.open);
+                    step(if is_new { "opened" } else { "reopened" }, 1, is, &is.amount);
+                }
+                (Some(was), None) => {
+                    let is_won = after.is_some_and(|state| state.won);
+                    step(if is_won { "won" } else { "lost" }, -1, was, &was.amount);
+                }
+                (Some(was), Some(is)) => {
+                    if was.stage != is.stage || was.probability != is.probability {
+                        step("moved", -1, was, &was.amount);
+                        step("moved", 1, is, &was.amount);
+                    }
+                    let worth = |state: &State| state.amount.as_number().unwrap_or(Fraction::ZERO);
+                    let movement = if worth(is) < worth(was) { "lowered" } else { "raised" };
+                    if was.amount != is.amount {
+                        step(movement, -1, is, &was.amount);
+                        step(movement, 1, is, &is.amount);
+                    }
+                }
+                (None, None) => {}
+            }
+        }
+    }
+    steps
 }
 
 /// The first stay of a deal in each open stage, for deals with a history.

@@ -47,7 +47,7 @@ fn compared(world: &World, today: i32, definitions: &BTreeMap<String, Definition
     let mut case = Case::with(world, 1, Settings { as_of: Some(today), ..Settings::default() });
     let whole = facts(world);
     let mut past = facts(&rewound(world, today));
-    for table in ["deal_states", "stage_entries"] {
+    for table in ["deal_states", "pipeline_changes", "stage_entries"] {
         past.tables.insert(table, whole.tables[table].clone());
     }
     // Nobody had left a stage, or won or lost, before it came to it.

@@ -42,7 +42,7 @@ pub(crate) fn columns(name: &str) -> Option<Columns> {
         return Some(columns);
     }
     let (like, dropped): (&Table, &[&str]) = match name {
-        "deal_states" => (&table::DEALS, &["close_date", "status"]),
+        "deal_states" | "pipeline_changes" => (&table::DEALS, &["close_date", "status"]),
         "stage_entries" => (&table::DEALS, &[]),
         "purchase_windows" | "contract_windows" | "mrr_changes" => (&table::ACCOUNTS, &[]),
         _ => return None,
@@ -101,6 +101,12 @@ fn derived_columns(table: &str) -> &'static [(&'static str, Kind)] {
         "deal_states" => {
             &[("expected_close_date", Kind::Date), ("valid_from", Kind::Date), ("valid_until", Kind::Date)]
         }
+        "pipeline_changes" => &[
+            ("expected_close_date", Kind::Date),
+            ("change_date", Kind::Date),
+            ("movement", Kind::Text),
+            ("direction", Kind::Number),
+        ],
         "stage_entries" => &[
             ("next_stage", Kind::Text),
             ("entered_date", Kind::Date),

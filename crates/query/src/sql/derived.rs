@@ -1,4 +1,5 @@
-//! Tables that no export contains, as CTEs: stays of deals, active times, recurring revenue.
+//! Tables that no export contains, as CTEs: stays of deals and movements of the pipeline, active
+//! times, recurring revenue.
 //!
 //! The rules are those of `crate::facts::derived`, said in window functions. Changes of the
 //! same instant are taken in the order of their identifiers.
@@ -22,6 +23,7 @@ impl Tables<'_> {
     pub(super) fn derived(&mut self, name: &str) -> Result<Base, QueryError> {
         match name {
             "deal_states" => Ok(self.deal_states()),
+            "pipeline_changes" => Ok(self.pipeline_changes()),
             "stage_entries" => Ok(self.stage_entries()),
             "purchase_windows" => Ok(self.purchase_windows()),
             "contract_windows" => Ok(self.contract_windows()),
@@ -75,39 +77,100 @@ impl Tables<'_> {
         );
     }
 
-    fn deal_states(&mut self) -> Base {
+    /// The open states of deals, one row each: `deal_stays`.
+    fn deal_stays(&mut self) {
         self.deal_history();
         self.step(
             "deal_points",
             "SELECT s.source_system, s.deal_id, 0 AS place, s.start_date AS valid_from,\n    \
              CASE WHEN s.places = 0 THEN TRUE ELSE COALESCE(f.from_status, 'open') = 'open' END AS is_open,\n    \
+             'open' AS status,\n    \
              CASE WHEN s.places > 0\n        THEN COALESCE(f.from_stage, CASE WHEN COALESCE(f.status, 'open') = 'open' THEN f.stage END)\n      \
              WHEN s.status = 'open' THEN s.stage END AS stage,\n    \
              CASE WHEN s.places = 0 THEN s.amount ELSE COALESCE(f.from_amount, f.amount) END AS amount,\n    \
              CASE WHEN s.places = 0 THEN s.probability ELSE COALESCE(f.from_probability, f.probability) END AS probability,\n    \
-             s.closing_date\n  FROM deal_spans AS s\n  LEFT JOIN deal_changes AS f\n    \
+             s.start_date, s.closing_date, s.status AS last_status\n  FROM deal_spans AS s\n  LEFT JOIN deal_changes AS f\n    \
              ON f.source_system = s.source_system AND f.deal_id = s.deal_id AND f.place = 1\n  \
              WHERE s.status = 'open' OR s.closing_date IS NOT NULL\n  UNION ALL\n  \
              SELECT s.source_system, s.deal_id, c.place, GREATEST(c.changed_date, s.start_date),\n    \
-             (c.place = c.places AND s.status = 'open') OR COALESCE(c.status, 'open') = 'open',\n    \
+             (c.place = c.places AND s.status = 'open') OR COALESCE(c.status, 'open') = 'open', c.status,\n    \
              CASE WHEN c.place = c.places AND s.status = 'open' THEN s.stage ELSE c.stage END,\n    \
              CASE WHEN c.place = c.places AND s.status = 'open' THEN s.amount ELSE c.amount END,\n    \
              CASE WHEN c.place = c.places AND s.status = 'open' THEN s.probability ELSE c.probability END,\n    \
-             s.closing_date\n  FROM deal_changes AS c\n  JOIN deal_spans AS s\n    \
+             s.start_date, s.closing_date, s.status\n  FROM deal_changes AS c\n  JOIN deal_spans AS s\n    \
              ON s.source_system = c.source_system AND s.deal_id = c.deal_id\n  \
              WHERE s.status = 'open' OR s.closing_date IS NOT NULL"
                 .to_owned(),
         );
+        // On its last day a deal is closed as its present row says, on others as the last change of the day does.
         self.step(
             "deal_stays",
-            "SELECT source_system, deal_id, stage, amount, probability, valid_from, valid_until\n  \
+            "SELECT source_system, deal_id, place, stage, amount, probability, valid_from, valid_until,\n    \
+             starts_open AND valid_from = start_date AS is_first,\n    \
+             CASE WHEN valid_until = closing_date THEN last_status ELSE next_status END = 'won' AS ends_won\n  \
              FROM (SELECT *, LEAST(LEAD(valid_from) OVER (PARTITION BY source_system, deal_id ORDER BY place), closing_date)\n      \
-             AS valid_until\n    FROM deal_points) AS stays\n  \
+             AS valid_until,\n      LEAD(day_status) OVER (PARTITION BY source_system, deal_id ORDER BY place) AS next_status\n    \
+             FROM (SELECT *,\n        \
+             FIRST_VALUE(is_open) OVER (PARTITION BY source_system, deal_id ORDER BY place) AS starts_open,\n        \
+             FIRST_VALUE(status) OVER (PARTITION BY source_system, deal_id, valid_from ORDER BY place DESC) AS day_status\n      \
+             FROM deal_points) AS points) AS stays\n  \
              WHERE is_open AND (valid_until IS NULL OR valid_until > valid_from)"
                 .to_owned(),
         );
+    }
+
+    fn deal_states(&mut self) -> Base {
+        self.deal_stays();
         let special = ["stage", "amount", "probability", "valid_from", "valid_until"];
         let mut base = by_deal("deal_stays", &special);
+        base.special.push(("expected_close_date", "b.close_date".to_owned()));
+        base
+    }
+
+    fn pipeline_changes(&mut self) -> Base {
+        self.deal_stays();
+        self.step(
+            "pipeline_stays",
+            "SELECT *,\n    \
+             COALESCE(LAG(valid_until) OVER deal = valid_from, FALSE) AS goes_on,\n    \
+             LAG(stage) OVER deal AS stage_before, LAG(amount) OVER deal AS amount_before,\n    \
+             LAG(probability) OVER deal AS probability_before,\n    \
+             COALESCE(LEAD(valid_from) OVER deal = valid_until, FALSE) AS is_followed\n  FROM deal_stays\n  \
+             WINDOW deal AS (PARTITION BY source_system, deal_id ORDER BY place)"
+                .to_owned(),
+        );
+        let moved =
+            "goes_on AND (stage_before IS DISTINCT FROM stage OR probability_before IS DISTINCT FROM probability)";
+        let valued = "goes_on AND amount_before IS DISTINCT FROM amount";
+        let kind = "CASE WHEN COALESCE(amount, 0) < COALESCE(amount_before, 0) THEN 'lowered' ELSE 'raised' END";
+        let rows = |date: &str, movement: &str, direction: i32, state: [&str; 3], condition: &str| {
+            let [stage, amount, probability] = state;
+            format!(
+                "SELECT source_system, deal_id, {date} AS change_date, {movement} AS movement, {direction} AS direction,\n    \
+                 {stage} AS stage, {amount} AS amount, {probability} AS probability\n  FROM pipeline_stays\n  WHERE {condition}"
+            )
+        };
+        let (now, before) =
+            (["stage", "amount", "probability"], ["stage_before", "amount_before", "probability_before"]);
+        // Where a deal comes to stand, with the amount that it had.
+        let there = ["stage", "amount_before", "probability"];
+        let steps = [
+            rows("valid_from", "CASE WHEN is_first THEN 'opened' ELSE 'reopened' END", 1, now, "NOT goes_on"),
+            rows("valid_from", "'moved'", -1, before, moved),
+            rows("valid_from", "'moved'", 1, there, moved),
+            rows("valid_from", kind, -1, there, valued),
+            rows("valid_from", kind, 1, now, valued),
+            rows(
+                "valid_until",
+                "CASE WHEN ends_won THEN 'won' ELSE 'lost' END",
+                -1,
+                now,
+                "valid_until IS NOT NULL AND NOT is_followed",
+            ),
+        ];
+        self.step("pipeline_steps", steps.join("\n  UNION ALL\n  "));
+        let special = ["stage", "amount", "probability", "change_date", "movement", "direction"];
+        let mut base = by_deal("pipeline_steps", &special);
         base.special.push(("expected_close_date", "b.close_date".to_owned()));
         base
     }
