@@ -484,6 +484,106 @@ fn a_pipeline_in_another_currency_moves_with_the_rates_as_well() {
 }
 
 #[test]
+fn who_has_not_had_the_days_yet_is_no_failure() {
+    let mut world = World::new("2024-03-31");
+    // After 4 and 45 days; after 10, 30 and 31 days, and never; after 30 days, the last of them today; too young.
+    for (id, created, converted) in [
+        (1, "2023-12-01", "2023-12-05"),
+        (2, "2023-12-01", "2024-01-15"),
+        (3, "2024-01-10", "2024-01-20"),
+        (4, "2024-01-10", "2024-02-09"),
+        (5, "2024-01-10", "2024-02-10"),
+        (6, "2024-01-15", ""),
+        (7, "2024-03-01", "2024-03-31"),
+        (8, "2024-03-02", "2024-03-05"),
+    ] {
+        let converted = match converted {
+            "" => String::new(),
+            day => format!("is_converted=true converted_date={day} converted_deal_id={id}"),
+        };
+        world.add("leads", &format!("lead_id={id} kind=lead created_date={created} {converted}"));
+    }
+    // Closed 90 and 91 days after their lead; lost; won, but not yet 90 days old.
+    for (id, status, created, closed) in [
+        (1, "won", "2023-12-05", "2024-02-29"),
+        (2, "won", "2023-12-10", "2024-03-01"),
+        (20, "lost", "2023-12-20", "2024-01-02"),
+        (21, "won", "2024-01-02", "2024-01-03"),
+    ] {
+        world.add(
+            "deals",
+            &format!("deal_id={id} name=x stage=s status={status} created_date={created} close_date={closed}"),
+        );
+    }
+    let story = Story::of(&world);
+    let leads = monthly("lead_conversion_within_30_days");
+    story.tells(&plain(), &leads, &["2023-12 0.5 ratio", "2024-01 0.5 ratio", "2024-03 1 ratio"]);
+    story.tells(&plain(), &ask("lead_conversion_within_30_days"), &["all 0.571428571429 ratio"]);
+    // The leads of 10 January have had their days on 9 February, that of the 15th on the 14th; then nothing changes.
+    story.tells(&as_of("2024-02-08"), &leads, &["2023-12 0.5 ratio"]);
+    story.tells(&as_of("2024-02-09"), &leads, &["2023-12 0.5 ratio", "2024-01 0.666666666667 ratio"]);
+    story.tells(&as_of("2024-02-14"), &leads, &["2023-12 0.5 ratio", "2024-01 0.5 ratio"]);
+    story.tells(&plain(), &monthly("lead_to_won_rate_within_90_days"), &["2023-12 0.5 ratio"]);
+    story.tells(&plain(), &monthly("win_rate_created_within_90_days"), &["2023-12 0.666666666667 ratio"]);
+    story.tells(&as_of("2024-02-27"), &ask("win_rate_created_within_90_days"), &["all null ratio"]);
+    let young = Request { from: Some(day("2024-03-20")), ..ask("lead_conversion_within_30_days") };
+    story.tells(&plain(), &young, &["all null ratio"]);
+}
+
+#[test]
+fn a_stage_that_was_jumped_over_is_passed_or_not_by_rule() {
+    let mut world = World::new("2024-03-31");
+    for (deal, status, closed, changes) in [
+        (
+            "1",
+            "won",
+            "2024-02-20",
+            &[
+                ("2024-01-01", "Discovery"),
+                ("2024-01-05", "Proposal"),
+                ("2024-01-20", "Negotiation"),
+                ("2024-02-20", "Won"),
+            ][..],
+        ),
+        ("2", "open", "2024-06-01", &[("2024-01-01", "Discovery"), ("2024-01-11", "Negotiation")]),
+        ("3", "lost", "2024-02-20", &[("2024-01-02", "Discovery"), ("2024-02-10", "Proposal"), ("2024-02-20", "Lost")]),
+        ("4", "open", "2024-06-01", &[("2024-01-03", "Proposal"), ("2024-01-04", "Discovery")]),
+    ] {
+        for (number, (at, stage)) in changes.iter().enumerate() {
+            let status = if matches!(*stage, "Won" | "Lost") { status } else { "open" };
+            let from = number.checked_sub(1).map(|before| format!("from_stage={} from_status=open", changes[before].1));
+            world.add("stage_changes", &format!("change_id={deal}-{number} deal_id={deal} changed_at={at} changed_date={at} {} stage={stage} status={status} origin=history", from.unwrap_or_default()));
+        }
+        let ((created, _), (_, stage)) = (changes[0], changes[changes.len() - 1]);
+        world.add(
+            "deals",
+            &format!("deal_id={deal} name=x stage={stage} status={status} created_date={created} close_date={closed}"),
+        );
+    }
+    let story = Story::of(&world);
+    let staged = |kpi: &str| Request { sparse: true, ..by(kpi, "stage") };
+    let shares = |settings: &Settings, kpi: &str, [discovery, negotiation, proposal]: [&str; 3]| {
+        let [first, second, third] = [("Discovery", discovery), ("Negotiation", negotiation), ("Proposal", proposal)]
+            .map(|(stage, value)| format!("all {stage} {value} ratio"));
+        story.tells(settings, &staged(kpi), &[&first, &second, &third]);
+    };
+    // Deal 2 jumps over the proposal, deal 4 begins there and goes back.
+    story.tells(
+        &plain(),
+        &staged("stages_reached"),
+        &["all Discovery 4 count", "all Negotiation 2 count", "all Proposal 4 count"],
+    );
+    shares(&plain(), "stage_reached_conversion", ["1", "0.5", "0.5"]);
+    shares(&plain(), "stage_entry_conversion", ["0.75", "0.5", "0.666666666667"]);
+    shares(&plain(), "stage_skip_share", ["0.25", "0", "0.25"]);
+    // Deal 3 takes 39 days to the proposal, deal 1 31 days to be won.
+    shares(&plain(), "stage_reached_conversion_within_30_days", ["0.75", "0", "0.5"]);
+    shares(&plain(), "stage_entry_conversion_within_30_days", ["0.5", "0", "0.666666666667"]);
+    // In January deal 3 has not left discovery, and deal 1 is not won.
+    shares(&as_of("2024-01-31"), "stage_reached_conversion", ["0.75", "0", "0.666666666667"]);
+}
+
+#[test]
 fn a_ticket_resolved_later_was_open() {
     let mut world = World::new("2024-03-31");
     world

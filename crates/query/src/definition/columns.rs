@@ -43,7 +43,7 @@ pub(crate) fn columns(name: &str) -> Option<Columns> {
     }
     let (like, dropped): (&Table, &[&str]) = match name {
         "deal_states" | "pipeline_changes" => (&table::DEALS, &["close_date", "status"]),
-        "stage_entries" => (&table::DEALS, &[]),
+        "stage_entries" | "stages_reached" => (&table::DEALS, &[]),
         "purchase_windows" | "contract_windows" | "mrr_changes" => (&table::ACCOUNTS, &[]),
         _ => return None,
     };
@@ -114,6 +114,14 @@ fn derived_columns(table: &str) -> &'static [(&'static str, Kind)] {
             ("days_in_stage", Kind::Number),
             ("is_moved_on", Kind::Boolean),
             ("is_lost_here", Kind::Boolean),
+            ("is_won", Kind::Boolean),
+            ("is_closed", Kind::Boolean),
+        ],
+        "stages_reached" => &[
+            ("reached_date", Kind::Date),
+            ("passed_date", Kind::Date),
+            ("is_passed", Kind::Boolean),
+            ("is_skipped", Kind::Boolean),
             ("is_won", Kind::Boolean),
             ("is_closed", Kind::Boolean),
         ],

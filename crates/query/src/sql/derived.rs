@@ -25,6 +25,7 @@ impl Tables<'_> {
             "deal_states" => Ok(self.deal_states()),
             "pipeline_changes" => Ok(self.pipeline_changes()),
             "stage_entries" => Ok(self.stage_entries()),
+            "stages_reached" => Ok(self.stages_reached()),
             "purchase_windows" => Ok(self.purchase_windows()),
             "contract_windows" => Ok(self.contract_windows()),
             "mrr_changes" => Ok(self.mrr_changes()),
@@ -175,7 +176,8 @@ impl Tables<'_> {
         base
     }
 
-    fn stage_entries(&mut self) -> Base {
+    /// The first stays of deals in stages, one row each: `deal_entries`.
+    fn deal_entries(&mut self) {
         self.deal_history();
         self.step(
             "deal_steps",
@@ -209,7 +211,7 @@ impl Tables<'_> {
         self.step(
             "deal_entries",
             format!(
-                "SELECT source_system, deal_id, stage, next_stage, entered_date,\n    \
+                "SELECT source_system, deal_id, place, stage, next_stage, entered_date,\n    \
                  COALESCE(next_date, closing_date) AS left_date, {days} AS days_in_stage,\n    \
                  COALESCE(next_outcome, status) = 'won' OR COALESCE(next_outcome, '') = 'open' AS is_moved_on,\n    \
                  COALESCE(next_outcome, status) NOT IN ('open', 'won') AS is_lost_here,\n    \
@@ -217,22 +219,90 @@ impl Tables<'_> {
                  WHERE visit = 1 AND stage IS NOT NULL"
             ),
         );
+    }
+
+    fn stage_entries(&mut self) -> Base {
+        self.deal_entries();
         let mut base = by_deal("deal_entries", &["stage", "next_stage", "entered_date", "left_date", "days_in_stage"]);
-        let outcomes = [
-            ("is_moved_on", "w.left_date"),
-            ("is_lost_here", "w.left_date"),
-            ("is_won", "b.close_date"),
-            ("is_closed", "b.close_date"),
-        ];
-        for (name, dated) in outcomes {
+        self.outcomes(&mut base, &[("is_moved_on", "w.left_date"), ("is_lost_here", "w.left_date")]);
+        base
+    }
+
+    fn stages_reached(&mut self) -> Base {
+        self.deal_entries();
+        self.read("deals", &["pipeline"]);
+        self.step(
+            "funnel_entries",
+            "SELECT e.source_system, e.deal_id, d.pipeline, e.stage, e.place, e.entered_date, e.is_won, e.is_closed\n  \
+             FROM deal_entries AS e\n  JOIN lake_deals AS d ON d.source_system = e.source_system AND d.deal_id = e.deal_id"
+                .to_owned(),
+        );
+        // How often a stage was entered after another one, less how often before it.
+        self.step(
+            "funnel_pairs",
+            "SELECT e.source_system, e.pipeline, e.stage, o.stage AS other,\n    \
+             SUM(CASE WHEN o.place < e.place THEN 1 ELSE -1 END) AS net\n  FROM funnel_entries AS e\n  \
+             JOIN funnel_entries AS o ON o.source_system = e.source_system AND o.deal_id = e.deal_id AND o.stage <> e.stage\n  \
+             GROUP BY e.source_system, e.pipeline, e.stage, o.stage"
+                .to_owned(),
+        );
+        self.step(
+            "funnel_levels",
+            "SELECT s.source_system, s.pipeline, s.stage, SUM(CASE WHEN p.net > 0 THEN 1 ELSE 0 END) AS level\n  \
+             FROM (SELECT DISTINCT source_system, pipeline, stage FROM funnel_entries) AS s\n  \
+             LEFT JOIN funnel_pairs AS p ON p.source_system = s.source_system\n    \
+             AND p.pipeline IS NOT DISTINCT FROM s.pipeline AND p.stage = s.stage\n  \
+             GROUP BY s.source_system, s.pipeline, s.stage"
+                .to_owned(),
+        );
+        self.step(
+            "funnel_wins",
+            "SELECT source_system, deal_id, MIN(won_date) AS won_date\n  FROM (\n    \
+             SELECT source_system, deal_id, entered_date AS won_date FROM deal_steps WHERE outcome = 'won'\n    \
+             UNION ALL\n    \
+             SELECT source_system, deal_id, closing_date FROM deal_spans WHERE status = 'won') AS wins\n  \
+             GROUP BY source_system, deal_id"
+                .to_owned(),
+        );
+        // Every deal beside every stage of its pipeline: when it came there, when beyond.
+        self.step(
+            "funnel_dates",
+            "SELECT e.source_system, e.deal_id, l.stage, e.is_won, e.is_closed, w.won_date,\n    \
+             MIN(CASE WHEN e.stage = l.stage THEN e.entered_date END) AS own_date,\n    \
+             MIN(CASE WHEN o.level > l.level THEN e.entered_date END) AS later_date\n  FROM funnel_entries AS e\n  \
+             JOIN funnel_levels AS o ON o.source_system = e.source_system\n    \
+             AND o.pipeline IS NOT DISTINCT FROM e.pipeline AND o.stage = e.stage\n  \
+             JOIN funnel_levels AS l ON l.source_system = e.source_system\n    \
+             AND l.pipeline IS NOT DISTINCT FROM e.pipeline\n  \
+             LEFT JOIN funnel_wins AS w ON w.source_system = e.source_system AND w.deal_id = e.deal_id\n  \
+             GROUP BY e.source_system, e.deal_id, l.stage, e.is_won, e.is_closed, w.won_date"
+                .to_owned(),
+        );
+        self.step(
+            "funnel_stages",
+            "SELECT source_system, deal_id, stage, is_won, is_closed, reached_date, passed_date,\n    \
+             passed_date IS NOT NULL AS is_passed,\n    \
+             COALESCE(own_date > reached_date, TRUE) AS is_skipped\n  \
+             FROM (SELECT *, LEAST(own_date, later_date, won_date) AS reached_date,\n      \
+             LEAST(later_date, won_date) AS passed_date\n    FROM funnel_dates) AS dates\n  \
+             WHERE reached_date IS NOT NULL"
+                .to_owned(),
+        );
+        let mut base = by_deal("funnel_stages", &["stage", "reached_date", "passed_date", "is_skipped"]);
+        self.outcomes(&mut base, &[("is_passed", "w.passed_date")]);
+        base
+    }
+
+    /// Truth values that hold from a day on, and how the deal ended.
+    fn outcomes(&self, base: &mut Base, outcomes: &[(&'static str, &str)]) {
+        for (name, dated) in outcomes.iter().chain(&[("is_won", "b.close_date"), ("is_closed", "b.close_date")]) {
             // What came after the as-of day was not yet so on it.
             let sql = match self.rewind_to {
                 Some(day) => format!("CASE WHEN {dated} > {} THEN FALSE ELSE w.{name} END", self.dialect.date(day)),
                 None => format!("w.{name}"),
             };
-            base.special.push((name, sql));
+            base.special.push((*name, sql));
         }
-        base
     }
 
     fn purchase_windows(&mut self) -> Base {

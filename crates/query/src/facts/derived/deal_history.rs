@@ -52,8 +52,8 @@ pub(super) struct Change {
 pub(super) struct Present {
     created: Option<i32>,
     closed: Option<i32>,
-    is_open: bool,
-    is_won: bool,
+    pub is_open: bool,
+    pub is_won: bool,
     stage: u32,
     amount: Option<i64>,
     probability: Option<i64>,
@@ -301,6 +301,22 @@ pub(super) fn stays(present: &Present, changes: &[Change], (open, won): (u32, u3
 ///
 /// A stay ends where the deal was closed, whether or not it was opened again later.
 fn entries(present: &Present, changes: &[Change], open: u32, won: u32) -> Vec<Entry> {
+    first_stays(&stage_steps(present, changes, open, won))
+}
+
+/// In what stages a deal was first, and when it was first won.
+pub(super) fn progress(
+    present: &Present,
+    changes: &[Change],
+    (open, won): (u32, u32),
+) -> (Vec<(u32, i32)>, Option<i32>) {
+    let steps = stage_steps(present, changes, open, won);
+    let won = steps.iter().find(|(_, step)| *step == Step::Won).map(|(date, _)| *date);
+    (first_stays(&steps).iter().map(|entry| (entry.stage, entry.entered)).collect(), won)
+}
+
+/// The stages of a deal in order of time, and where it was closed.
+fn stage_steps(present: &Present, changes: &[Change], open: u32, won: u32) -> Vec<(i32, Step)> {
     let Some(first) = changes.first() else { return Vec::new() };
     let closing = closing_day(present, changes);
     let mut steps: Vec<(i32, Step)> = Vec::with_capacity(changes.len() + 2);
@@ -321,6 +337,10 @@ fn entries(present: &Present, changes: &[Change], open: u32, won: u32) -> Vec<En
         }
     }
     steps.extend(closing.map(|closing| (closing, if present.is_won { Step::Won } else { Step::Lost })));
+    steps
+}
+
+fn first_stays(steps: &[(i32, Step)]) -> Vec<Entry> {
     let mut result: Vec<Entry> = Vec::with_capacity(steps.len());
     for (position, (entered, step)) in steps.iter().enumerate() {
         let Step::Stage(stage) = *step else { continue };
@@ -425,6 +445,20 @@ pub(super) type Rows<'a> = [DealRow<'a>];
 pub(super) type Shape<'a> = &'a (dyn Fn(&Rows<'_>, &History, &[Encoded]) -> Result<Vec<Encoded>, QueryError> + Sync);
 
 pub(super) fn build(lake: &Lake, name: &'static str, salt: &str, shape: Shape<'_>) -> Result<Fact, QueryError> {
+    build_after(lake, name, salt, None, shape)
+}
+
+/// Looks at all deals before a table is made of them.
+pub(super) type Look<'a> = &'a mut dyn FnMut(&Rows<'_>, &History, &[Encoded]) -> Result<(), QueryError>;
+
+/// Makes a table of deals; where a row depends on all deals, `look` has seen them before.
+pub(super) fn build_after(
+    lake: &Lake,
+    name: &'static str,
+    salt: &str,
+    look: Option<Look<'_>>,
+    shape: Shape<'_>,
+) -> Result<Fact, QueryError> {
     let mut depends_on = all_dependencies(&[&table::DEALS]);
     depends_on.push("stage_changes");
     if let Some(fact) = store::find(lake, name, &depends_on, salt) {
@@ -445,6 +479,15 @@ pub(super) fn build(lake: &Lake, name: &'static str, salt: &str, shape: Shape<'_
     empty.write(encode(&RecordBatch::new_empty(arrow_schema(&table::DEALS)))?)?;
     let mut parts = vec![empty.close()?];
     let files = lake.files("deals")?;
+    if let Some(look) = look {
+        for file in &files {
+            read_file(&file.path, &encoder.projection(), &mut |batch| {
+                let batch = live_rows(batch)?;
+                let encoded = encoder.encode(&batch)?;
+                look(&present_rows(&batch, &encoded, &interners, &history)?, &history, &encoded)
+            })?;
+        }
+    }
     let written: Vec<_> = files
         .par_iter()
         .enumerate()
