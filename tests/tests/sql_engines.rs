@@ -343,6 +343,8 @@ fn variations(engine: &Engine, cases: &mut Cases) {
         "mrr_net_new",
         "loss_reason_share",
         "stage_conversion",
+        "pipeline_movements",
+        "stage_reached_conversion_within_30_days",
     ];
     let grains = [
         Grain::Day,
@@ -474,7 +476,17 @@ fn spark_gives_the_same_answers() {
     let fiscal = Calendar { fiscal_start_month: 4, ..Calendar::default() };
     let earlier = Settings { as_of: date::parse("2017-01-15"), calendar: fiscal, ..Settings::default() };
     let earlier = open(&plain, earlier);
-    for id in ["revenue", "win_rate", "open_pipeline_value", "stage_conversion", "mrr_net_new", "lead_conversion"] {
+    for id in [
+        "revenue",
+        "win_rate",
+        "open_pipeline_value",
+        "pipeline_movements",
+        "stage_conversion",
+        "stage_reached_conversion",
+        "mrr_net_new",
+        "lead_conversion",
+        "lead_conversion_within_30_days",
+    ] {
         let filters = vec!["region in ('East', 'Alone') or region is null".to_owned()];
         let from = date::parse("2016-05-10");
         let past = Request { filters, from, ..request(id, &["source_system"], Grain::FiscalQuarter) };

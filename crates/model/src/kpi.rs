@@ -95,6 +95,9 @@ pub enum Compute {
     Ratio {
         numerator: Part,
         denominator: Part,
+        /// Only what happens within so many days counts above, and only what is that old counts at all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        within: Option<Within>,
         /// Multiplies the quotient, e.g. 100 for a score in points.
         #[serde(default = "one", skip_serializing_if = "is_one")]
         factor: i64,
@@ -145,6 +148,19 @@ fn one() -> i64 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 fn is_one(factor: &i64) -> bool {
     *factor == 1
+}
+
+/// A conversion within a number of days after the date that puts a row into a period.
+///
+/// Above the line a row counts if `until` lies at most `days` days after that date. Rows younger than that on the
+/// as-of day count neither above nor below: they are not failures, their time is not over yet.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Within {
+    #[schemars(range(min = 1))]
+    pub days: u32,
+    /// Date column of the table above the line: when it happened.
+    pub until: String,
 }
 
 /// A part of a ratio: one term, or several that are added up.

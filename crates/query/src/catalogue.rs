@@ -228,6 +228,11 @@ impl Catalogue {
             }
             // A broken definition says itself what is wrong with it.
             let Ok(target) = self.get(&id) else { continue };
+            let is_windowed = matches!(&definition.compute, Compute::Ratio { within: Some(_), .. });
+            if is_windowed && !matches!(&target.compute, Compute::Flow { measure } if !measure.ahead) {
+                let reason = format!("`{id}` is no count of what happened: below the line `within` needs a flow");
+                return Err(Fault::new(path, reason));
+            }
             let mut seen = vec![definition.id.clone()];
             self.check_cycle(target, &mut seen).map_err(|reason| Fault::new(path, reason))?;
         }

@@ -89,14 +89,15 @@ impl Scope<'_> {
         Ok(when(later_than(closing, day)).then(lit(open)).otherwise(col(name)))
     }
 
-    /// What came after the as-of day was not yet so on it: a lead converted or qualified, a ticket resolved, a stage left.
+    /// What came after the as-of day was not yet so on it: a lead converted or qualified, a ticket resolved, a stage left or passed.
     fn rewound_boolean(&self, name: &str) -> Expr {
         let dated = match (self.fact.table.as_str(), name) {
             ("leads", "is_converted") => "converted_date",
             ("leads", "is_qualified") => "qualified_date",
             ("tickets", "is_closed") => "resolved_date",
             ("stage_entries", "is_moved_on" | "is_lost_here") => "left_date",
-            ("stage_entries", "is_won" | "is_closed") => "close_date",
+            ("stages_reached", "is_passed") => "passed_date",
+            ("stage_entries" | "stages_reached", "is_won" | "is_closed") => "close_date",
             _ => return col(name),
         };
         match self.rewind_to {

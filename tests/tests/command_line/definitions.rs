@@ -124,6 +124,70 @@ fn a_mistake_is_told_with_its_file_and_line() {
     }
 }
 
+/// The same with a window: big deals won within a week of their creation, among those that are a week old.
+const WINDOW: (&str, &str) = (
+    "  kind: ratio
+  numerator:
+    - measure:
+        table: deals
+        date: close_date
+        aggregate: count
+        where: status = 'won' and amount > 10000
+    - kpi: deals_lost
+  denominator:
+    kpi: deals_won
+",
+    "  kind: ratio
+  within:
+    days: 7
+    until: close_date
+  numerator:
+    measure:
+      table: deals
+      date: created_date
+      aggregate: count
+      where: status = 'won' or status = 'lost'
+  denominator:
+    kpi: deals_created
+",
+);
+
+#[test]
+fn a_window_of_ones_own_and_what_has_none() {
+    let text = GOOD.replacen(WINDOW.0, WINDOW.1, 1);
+    let (folder, kpis) = folder_with("big_deals.yaml", &text);
+    let exports = synthesise("--deals 2000", folder.path().join("exports"));
+    let lake = folder.path().join("lake");
+    ingest(&exports, &lake);
+    let closed = |days: u32| -> (u64, u64) {
+        fs::write(kpis.join("big_deals.yaml"), text.replacen("days: 7", &format!("days: {days}"), 1)).unwrap();
+        let found = call("query big_deals --format csv --kpis").arg(&kpis).lake(&lake).works().table();
+        let number = |column: &str| found.cell(column, &[("kpi", "big_deals")]).parse().unwrap();
+        (number("numerator"), number("denominator"))
+    };
+    let (week, year) = (closed(7), closed(365));
+    // More deals are closed in a year than in a week, and fewer of them are that old.
+    assert!(week.0 < year.0 && week.1 > year.1 && year.0 <= year.1, "{week:?} {year:?}");
+    let mistakes = [
+        ("days: 7", "days: 0", 9, "`days` must be at least 1"),
+        ("days: 7", "dayz: 7", 9, "unknown field `dayz` in `compute.within`, expected `days`?"),
+        ("until: close_date", "until: amount", 10, "`amount` is a number and no date"),
+        ("until: close_date", "until: closed", 10, "no column or segment `closed`"),
+        ("kpi: deals_created", "kpi: open_pipeline_count", 18, "below the line `within` needs a flow"),
+        ("date: created_date", "date: created_date\n      ahead: true", 15, "what lies ahead has no age"),
+    ];
+    for (from, to, line, said) in mistakes {
+        assert!(text.contains(from), "{from}");
+        fs::write(kpis.join("big_deals.yaml"), text.replacen(from, to, 1)).unwrap();
+        let answer = call("kpis big_deals --kpis").arg(&kpis).refused(said);
+        let place = format!("{}:{line}: ", kpis.join("big_deals.yaml").display());
+        assert!(answer.err.contains(&place), "expected {place} for {to:?}: {}", answer.err);
+    }
+    let of_a_kpi = GOOD.replacen("  kind: ratio\n", "  kind: ratio\n  within: {days: 7, until: close_date}\n", 1);
+    fs::write(kpis.join("big_deals.yaml"), of_a_kpi).unwrap();
+    call("kpis big_deals --kpis").arg(&kpis).refused("above the line `within` needs a measure");
+}
+
 #[test]
 fn circles_and_taken_names_across_files() {
     let formula = |id: &str, of: &str| {

@@ -128,3 +128,44 @@ fn several_reports_at_once_and_one_bad_section() {
         .refused("sektions");
     call("report").arg(scratch.path().join("none.yaml")).lake(&lake).arg("--out").arg(&out).refused("none.yaml");
 }
+
+/// The shipped bridge: in every month, and in every quarter of every stage, start and movements make the end.
+#[test]
+fn the_shipped_bridge_adds_up() {
+    let scratch = scratch();
+    let exports = synthesise("--deals 800 --source salesforce", scratch.path().join("exports"));
+    let lake = scratch.path().join("lake");
+    ingest(&exports, &lake);
+    let spec = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/cli/specs/pipeline_bridge.yaml");
+    let folder = report(&spec, &lake, &scratch.path().join("reports"), "");
+    let (mut bridges, mut moved) = (0, 0);
+    for (section, periods) in [("the-bridge-by-month", 12), ("the-bridge-by-stage", 4)] {
+        let text = fs::read_to_string(folder.join(format!("{section}.csv"))).unwrap();
+        let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let head = lines.next().unwrap();
+        let place = |name: &str| head.iter().position(|column| *column == name).unwrap();
+        let (kpi, value) = (place("kpi"), place("value"));
+        // Cents by period and segment: what stood, what moved, what stands.
+        let mut sums: std::collections::BTreeMap<Vec<&str>, [i64; 3]> = std::collections::BTreeMap::new();
+        for line in lines {
+            let amount = line[value];
+            let (whole, cents) = amount.split_once('.').unwrap_or((amount, "0"));
+            let sign = if amount.starts_with('-') { -1 } else { 1 };
+            let number = |digits: &str| digits.trim_start_matches('-').parse::<i64>().unwrap();
+            let amount = sign * (100 * number(whole) + number(&format!("{cents:0<2}")));
+            let sum = match line[kpi] {
+                "pipeline_at_start" => 0,
+                "open_pipeline_value" => 2,
+                _ => 1,
+            };
+            sums.entry(line[kpi + 1..value].to_vec()).or_default()[sum] += amount;
+            moved += usize::from(sum == 1 && amount != 0);
+        }
+        for (key, [start, change, end]) in &sums {
+            assert_eq!(start + change, *end, "{section} {key:?}");
+        }
+        assert!(sums.len() >= periods, "{section} has {} bridges", sums.len());
+        bridges += sums.len();
+    }
+    assert!(bridges > 20 && moved > 50, "{bridges} bridges, {moved} movements");
+}

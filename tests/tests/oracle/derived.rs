@@ -30,7 +30,11 @@ pub fn facts(world: &World) -> Facts {
     mark_line_items(&mut facts);
     let (states, entries) = deal_history(&facts);
     facts.tables.insert("deal_states", states);
+    let movements = pipeline_changes(&facts);
+    facts.tables.insert("pipeline_changes", movements);
     facts.tables.insert("stage_entries", entries);
+    let reached = stages_reached(&facts);
+    facts.tables.insert("stages_reached", reached);
     facts.tables.insert("purchase_windows", purchase_windows(&facts));
     facts.tables.insert("contract_windows", contract_windows(&facts));
     facts.tables.insert("mrr_changes", mrr_changes(&facts));
@@ -306,6 +310,59 @@ fn deal_history(facts: &Facts) -> (Vec<Row>, Vec<Row>) {
     (stays, entries)
 }
 
+/// What moves the open pipeline: on every day, how a deal stands at its end against how it stood at the end of the day before.
+///
+/// A deal that stands open on the first day on which anything is known of it is opened on it,
+/// unless it is known to have been closed before; one that stands open again later is reopened.
+fn pipeline_changes(facts: &Facts) -> Vec<Row> {
+    let mut steps = Vec::new();
+    for deal in facts.rows("deals") {
+        let events = events(facts, deal);
+        let since_creation = |day: i32| cell(deal, "created_date").as_date().map_or(day, |created| day.max(created));
+        let days: BTreeSet<i32> = events.iter().map(|event| since_creation(event.day)).collect();
+        let at_end_of = |day: i32| events.iter().rfind(|event| since_creation(event.day) <= day);
+        for day in &days {
+            let (before, after) = (at_end_of(day - 1), at_end_of(*day));
+            let mut step = |movement: &str, direction: i64, state: &State, amount: &Value| {
+                let mut row = deal.clone();
+                row.insert("stage", state.stage.clone());
+                row.insert("amount", amount.clone());
+                row.insert("probability", state.probability.clone());
+                row.insert("expected_close_date", cell(deal, "close_date"));
+                row.insert("change_date", Value::Date(*day));
+                row.insert("movement", Value::text(movement));
+                row.insert("direction", Value::whole(direction));
+                steps.push(row);
+            };
+            let (was, is) = (before.filter(|state| state.open), after.filter(|state| state.open));
+            match (was, is) {
+                (None, Some(is)) => {
+                    let is_new = Some(day) == days.first() && events.first().is_some_and(|event| event.open);
+                    step(if is_new { "opened" } else { "reopened" }, 1, is, &is.amount);
+                }
+                (Some(was), None) => {
+                    let is_won = after.is_some_and(|state| state.won);
+                    step(if is_won { "won" } else { "lost" }, -1, was, &was.amount);
+                }
+                (Some(was), Some(is)) => {
+                    if was.stage != is.stage || was.probability != is.probability {
+                        step("moved", -1, was, &was.amount);
+                        step("moved", 1, is, &was.amount);
+                    }
+                    let worth = |state: &State| state.amount.as_number().unwrap_or(Fraction::ZERO);
+                    let movement = if worth(is) < worth(was) { "lowered" } else { "raised" };
+                    if was.amount != is.amount {
+                        step(movement, -1, is, &was.amount);
+                        step(movement, 1, is, &is.amount);
+                    }
+                }
+                (None, None) => {}
+            }
+        }
+    }
+    steps
+}
+
 /// The first stay of a deal in each open stage, for deals with a history.
 ///
 /// A stage counts from the day the history says it was entered. Where the first change does not
@@ -353,6 +410,58 @@ fn stage_entries(facts: &Facts, deal: &Row, events: &[State]) -> Vec<Row> {
             rows.push(row);
         }
         place = next;
+    }
+    rows
+}
+
+/// The stages that a deal came to or went past, for deals that were in any stage.
+fn stages_reached(facts: &Facts) -> Vec<Row> {
+    let same =
+        |left: &Row, right: &Row, columns: &[&str]| columns.iter().all(|name| cell(left, name) == cell(right, name));
+    let entries = facts.rows("stage_entries");
+    let of = |deal: &Row| -> Vec<&Row> {
+        entries.iter().filter(|entry| same(entry, deal, &["source_system", "deal_id"])).collect()
+    };
+    let deals: Vec<(&Row, Vec<&Row>)> =
+        facts.rows("deals").iter().map(|deal| (deal, of(deal))).filter(|(_, entries)| !entries.is_empty()).collect();
+    let mut rows = Vec::new();
+    for (deal, mine) in &deals {
+        let like_mine: Vec<&Vec<&Row>> = deals
+            .iter()
+            .filter(|(other, _)| same(other, deal, &["source_system", "pipeline"]))
+            .map(|(_, entries)| entries)
+            .collect();
+        let stages: BTreeSet<String> =
+            like_mine.iter().flat_map(|all| all.iter().map(|row| id(row, "stage"))).collect();
+        // Whether most deals that were in both stages came to the second one after the first.
+        let is_after = |second: &str, first: &str| {
+            let place = |all: &[&Row], stage: &str| all.iter().position(|row| id(row, "stage") == stage);
+            let both = like_mine.iter().filter_map(|all| place(all, first).zip(place(all, second)));
+            let forward: Vec<bool> = both.map(|(first, second)| first < second).collect();
+            2 * forward.iter().filter(|is_forward| **is_forward).count() > forward.len()
+        };
+        let level = |stage: &str| stages.iter().filter(|other| *other != stage && is_after(stage, other)).count();
+        let won = events(facts, deal).iter().find(|event| event.won).map(|event| event.day);
+        for stage in &stages {
+            let entered = |wanted: &dyn Fn(&str) -> bool| {
+                mine.iter()
+                    .filter(|row| wanted(&id(row, "stage")))
+                    .filter_map(|row| cell(row, "entered_date").as_date())
+                    .min()
+            };
+            let own = entered(&|name| name == stage);
+            let passed = entered(&|name| level(name) > level(stage)).into_iter().chain(won).min();
+            let Some(reached) = own.into_iter().chain(passed).min() else { continue };
+            let mut row = (*deal).clone();
+            row.insert("stage", Value::text(stage));
+            row.insert("reached_date", Value::Date(reached));
+            row.insert("passed_date", passed.into());
+            row.insert("is_passed", Value::Boolean(passed.is_some()));
+            row.insert("is_skipped", Value::Boolean(own != Some(reached)));
+            row.insert("is_won", Value::Boolean(is_won(deal)));
+            row.insert("is_closed", Value::Boolean(matches!(id(deal, "status").as_str(), "won" | "lost")));
+            rows.push(row);
+        }
     }
     rows
 }

@@ -113,8 +113,19 @@ impl<'a> Question<'a> {
             Compute::Flow { measure } => plain(self.flow(measure, window, combination)),
             Compute::Stock { stock } => plain(self.stock(stock, At::End, window, combination)),
             Compute::Total { part } => plain(self.part(part, window, combination)),
-            Compute::Ratio { numerator, denominator, factor, denominator_is_mean } => {
-                let above = self.part(numerator, window, combination);
+            Compute::Ratio { numerator, denominator, factor, denominator_is_mean, within } => {
+                let (mut window, mut numerator) = (window, numerator.clone());
+                if let Some(within) = within {
+                    // Who came later has not had the days yet; who was later than that is none above.
+                    window.last = window.last.min(self.facts.as_of - within.days as i32);
+                    for term in terms_of(&mut numerator) {
+                        let measure = term.measure.as_mut().unwrap();
+                        let known = measure.filter.as_deref().unwrap_or("true");
+                        let in_time = format!("days_between({}, {}) <= {}", measure.date, within.until, within.days);
+                        measure.filter = Some(format!("({known}) and {in_time}"));
+                    }
+                }
+                let above = self.part(&numerator, window, combination);
                 let mut below = self.part(denominator, window, combination);
                 if *denominator_is_mean {
                     let terms = Fraction::whole(denominator.terms().len() as i128);
@@ -407,6 +418,13 @@ fn identity(of: &Expression, row: &Row, value: Value) -> Value {
             Value::Text(format!("{key} of {:?}", cell(row, "source_system")))
         }
         _ => value,
+    }
+}
+
+fn terms_of(part: &mut Part) -> &mut [Term] {
+    match part {
+        Part::One(term) => std::slice::from_mut(term.as_mut()),
+        Part::Sum(terms) => terms,
     }
 }
 

@@ -47,19 +47,20 @@ fn compared(world: &World, today: i32, definitions: &BTreeMap<String, Definition
     let mut case = Case::with(world, 1, Settings { as_of: Some(today), ..Settings::default() });
     let whole = facts(world);
     let mut past = facts(&rewound(world, today));
-    for table in ["deal_states", "stage_entries"] {
+    for table in ["deal_states", "pipeline_changes", "stage_entries", "stages_reached"] {
         past.tables.insert(table, whole.tables[table].clone());
     }
-    // Nobody had left a stage, or won or lost, before it came to it.
-    for entry in past.tables.get_mut("stage_entries").into_iter().flatten() {
-        for (flag, dated) in [
-            ("is_moved_on", "left_date"),
-            ("is_lost_here", "left_date"),
-            ("is_won", "close_date"),
-            ("is_closed", "close_date"),
-        ] {
-            if cell(entry, dated).as_date().is_some_and(|day| day > today) {
-                entry.insert(flag, Value::Boolean(false));
+    // Nobody had left or passed a stage, or won or lost, before it came to it.
+    let ended = [("is_won", "close_date"), ("is_closed", "close_date")];
+    for (table, own) in [
+        ("stage_entries", &[("is_moved_on", "left_date"), ("is_lost_here", "left_date")][..]),
+        ("stages_reached", &[("is_passed", "passed_date")]),
+    ] {
+        for row in past.tables.get_mut(table).into_iter().flatten() {
+            for (flag, dated) in own.iter().chain(&ended) {
+                if cell(row, dated).as_date().is_some_and(|day| day > today) {
+                    row.insert(flag, Value::Boolean(false));
+                }
             }
         }
     }

@@ -13,7 +13,7 @@ use super::world::{Row, cell};
 /// The canonical table whose columns say what segments a derived table has.
 fn described_by(table: &str) -> &str {
     match table {
-        "deal_states" | "stage_entries" => "deals",
+        "deal_states" | "pipeline_changes" | "stage_entries" | "stages_reached" => "deals",
         "purchase_windows" | "contract_windows" | "mrr_changes" => "accounts",
         _ => table,
     }

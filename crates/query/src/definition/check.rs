@@ -6,7 +6,7 @@
 
 use dealframe_model::date;
 use dealframe_model::expression::{Expression, Literal};
-use dealframe_model::kpi::{Aggregate, Compute, Derived, Measure, Operation, Part, Retention, Stock};
+use dealframe_model::kpi::{Aggregate, Compute, Derived, Measure, Operation, Part, Retention, Stock, Within};
 use dealframe_model::table::TABLES;
 
 use super::Fault;
@@ -50,9 +50,10 @@ fn terms<'p>(path: &'p str, part: &'p Part) -> impl Iterator<Item = (String, &'p
 pub(crate) fn meaning(compute: &Compute) -> Result<(), Fault> {
     match compute {
         Compute::Flow { measure: source } => measure("compute.measure", source),
-        Compute::Ratio { numerator, denominator, .. } => {
+        Compute::Ratio { numerator, denominator, within, .. } => {
             part("compute.numerator", numerator)?;
-            part("compute.denominator", denominator)
+            part("compute.denominator", denominator)?;
+            within.as_ref().map_or(Ok(()), |within| in_time(within, numerator, denominator))
         }
         Compute::Stock { stock: source } => stock("compute.stock", source),
         Compute::Total { part: sum } => part("compute.part", sum),
@@ -94,6 +95,29 @@ fn part(path: &str, part: &Part) -> Result<(), Fault> {
             (None, Some(source), None) => stock(&format!("{path}.stock"), source)?,
             (None, None, Some(_)) => {}
             _ => return Err(Fault::new(path, "a term names exactly one of measure, stock and kpi")),
+        }
+    }
+    Ok(())
+}
+
+/// A number of days needs a day to count from and one to count to, in every row.
+fn in_time(within: &Within, numerator: &Part, denominator: &Part) -> Result<(), Fault> {
+    if within.days < 1 {
+        return Err(Fault::new("compute.within.days", "`days` must be at least 1"));
+    }
+    for (path, term) in terms("compute.numerator", numerator) {
+        let Some(measure) = &term.measure else {
+            return Err(Fault::new(path, "above the line `within` needs a measure, whose rows have the two dates"));
+        };
+        Source::new("compute.within", &measure.table)?.date("until", &within.until)?;
+    }
+    for (path, term) in terms("compute.numerator", numerator).chain(terms("compute.denominator", denominator)) {
+        if term.stock.is_some() {
+            return Err(Fault::new(format!("{path}.stock"), "a stock has no age: `within` goes with measures"));
+        }
+        if term.measure.as_ref().is_some_and(|measure| measure.ahead) {
+            let reason = "what lies ahead has no age: `within` goes without `ahead`";
+            return Err(Fault::new(format!("{path}.measure.ahead"), reason));
         }
     }
     Ok(())

@@ -42,8 +42,8 @@ pub(crate) fn columns(name: &str) -> Option<Columns> {
         return Some(columns);
     }
     let (like, dropped): (&Table, &[&str]) = match name {
-        "deal_states" => (&table::DEALS, &["close_date", "status"]),
-        "stage_entries" => (&table::DEALS, &[]),
+        "deal_states" | "pipeline_changes" => (&table::DEALS, &["close_date", "status"]),
+        "stage_entries" | "stages_reached" => (&table::DEALS, &[]),
         "purchase_windows" | "contract_windows" | "mrr_changes" => (&table::ACCOUNTS, &[]),
         _ => return None,
     };
@@ -101,6 +101,12 @@ fn derived_columns(table: &str) -> &'static [(&'static str, Kind)] {
         "deal_states" => {
             &[("expected_close_date", Kind::Date), ("valid_from", Kind::Date), ("valid_until", Kind::Date)]
         }
+        "pipeline_changes" => &[
+            ("expected_close_date", Kind::Date),
+            ("change_date", Kind::Date),
+            ("movement", Kind::Text),
+            ("direction", Kind::Number),
+        ],
         "stage_entries" => &[
             ("next_stage", Kind::Text),
             ("entered_date", Kind::Date),
@@ -108,6 +114,14 @@ fn derived_columns(table: &str) -> &'static [(&'static str, Kind)] {
             ("days_in_stage", Kind::Number),
             ("is_moved_on", Kind::Boolean),
             ("is_lost_here", Kind::Boolean),
+            ("is_won", Kind::Boolean),
+            ("is_closed", Kind::Boolean),
+        ],
+        "stages_reached" => &[
+            ("reached_date", Kind::Date),
+            ("passed_date", Kind::Date),
+            ("is_passed", Kind::Boolean),
+            ("is_skipped", Kind::Boolean),
             ("is_won", Kind::Boolean),
             ("is_closed", Kind::Boolean),
         ],

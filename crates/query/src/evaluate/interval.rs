@@ -167,8 +167,8 @@ enum Shape {
 
 /// What kind of estimate a definition is, and the factor of its value.
 fn shape(catalogue: &Catalogue, definition: &Definition) -> Result<Option<(Shape, i64)>, QueryError> {
-    let (numerator, denominator, factor) = match &definition.compute {
-        Compute::Ratio { numerator, denominator, factor, .. } => (numerator, denominator, *factor),
+    let (numerator, denominator, factor, within) = match &definition.compute {
+        Compute::Ratio { numerator, denominator, factor, within, .. } => (numerator, denominator, *factor, within),
         Compute::Derived(Derived { of, operation: Operation::By { .. } }) => {
             return shape(catalogue, catalogue.get(of)?);
         }
@@ -188,7 +188,8 @@ fn shape(catalogue: &Catalogue, definition: &Definition) -> Result<Option<(Shape
         Aggregate::Count if below.iter().all(|condition| above.iter().any(|known| implies(known, condition))) => {
             Some((Shape::Proportion, factor))
         }
-        Aggregate::Sum => {
+        // What is added up within some days is no sum over all rows below the line.
+        Aggregate::Sum if within.is_none() => {
             let Some(text) = &top.of else { return Ok(None) };
             let value = parse::expression(text)?;
             let there = Expression::Not(Box::new(Expression::IsNull(Box::new(value.clone()))));
@@ -356,6 +357,8 @@ mod tests {
             "lead_conversion",
             "csat",
             "stage_conversion",
+            "lead_conversion_within_30_days",
+            "stage_reached_conversion",
             "cross_sell_rate",
             "proposal_success_rate_decided",
         ] {

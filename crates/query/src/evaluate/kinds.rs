@@ -4,12 +4,14 @@
 //! denominator 0 is null. Growth and the like look back beyond the range that is shown; how far
 //! is said by [`lookback`].
 
+use std::borrow::Cow;
+
 use dealframe_model::calendar::{Calendar, Grain};
 use dealframe_model::decimal;
 use dealframe_model::frame::{Number, QUOTIENT_SCALE, quotient};
 use dealframe_model::kpi::{
     Aggregate, At, AttainmentShow, Base, Compute, Definition, Derived, Empty, Measure, Movement, Operation, Part,
-    Reset, Retention, RetentionShow, Term, Unit,
+    Reset, Retention, RetentionShow, Term, Unit, Within,
 };
 use hashbrown::{HashMap, HashSet};
 
@@ -28,10 +30,11 @@ impl Walk<'_> {
         match &definition.compute {
             Compute::Flow { measure } => self.measure(measure, question),
             Compute::Stock { stock } => self.stock(stock, question),
-            Compute::Ratio { numerator, denominator, factor, denominator_is_mean } => {
+            Compute::Ratio { numerator, denominator, factor, denominator_is_mean, within } => {
                 let terms = if *denominator_is_mean { denominator.terms().len() } else { 1 };
-                let numerator = self.part(&definition.id, numerator, question)?;
-                let denominator = self.part(&definition.id, denominator, question)?;
+                let (question, numerator) = within_days(numerator, within.as_ref(), question, self.as_of);
+                let numerator = self.part(&definition.id, &numerator, &question)?;
+                let denominator = self.part(&definition.id, denominator, &question)?;
                 common(&definition.id, &[&numerator.currency, &denominator.currency])?;
                 Ok(ratio(&numerator, &denominator, *factor, terms))
             }
@@ -288,6 +291,34 @@ pub(crate) fn target_currency(
         return Ok(None);
     }
     Ok(Some(Target { of_actual: only_currency(facts, catalogue, actual)? }))
+}
+
+/// The question and the numerator of a ratio within a number of days, for every engine.
+///
+/// The question ends with the last day whose rows have had their days; above the line only what happened within them counts.
+pub(crate) fn within_days<'q>(
+    numerator: &'q Part,
+    within: Option<&Within>,
+    question: &'q Question,
+    as_of: Option<i32>,
+) -> (Cow<'q, Question>, Cow<'q, Part>) {
+    let Some(Within { days, until }) = within else { return (Cow::Borrowed(question), Cow::Borrowed(numerator)) };
+    let ripe = as_of.map(|day| day.saturating_add(1).saturating_sub(i32::try_from(*days).unwrap_or(i32::MAX)));
+    let to = match (question.to, ripe) {
+        (Some(to), Some(ripe)) => Some(to.min(ripe)),
+        (to, ripe) => to.or(ripe),
+    };
+    let in_time = |measure: &Measure| {
+        let in_time = format!("days_between({}, {until}) <= {days}", measure.date);
+        let filter = match &measure.filter {
+            Some(filter) => format!("({filter}) and {in_time}"),
+            None => in_time,
+        };
+        Measure { filter: Some(filter), ..measure.clone() }
+    };
+    let terms =
+        numerator.terms().iter().map(|term| Term { measure: term.measure.as_ref().map(in_time), ..term.clone() });
+    (Cow::Owned(Question { to, ..question.clone() }), Cow::Owned(Part::Sum(terms.collect())))
 }
 
 /// The measure behind a movement of recurring revenue.

@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 use super::money::{Currency, is_amount, not_mixed};
 use super::points::{Bounds, Points};
 use super::space::{OTHER, Space};
-use super::{Key, Point, Question, Series, Source, Walk, no_values};
+use super::{Key, Point, Question, Series, Source, Walk};
 use crate::cube::Rolled;
 use crate::error::QueryError;
 use crate::facts::{Fact, FactKind};
@@ -90,7 +90,11 @@ impl Walk<'_> {
             return match question.from {
                 // What stood before the first day of the range.
                 Some(from) => self.stock_until(stock, question, Some(from)),
-                None => Ok(no_values(Point::of(Number::ZERO, 0), true)),
+                // Before all time there was nothing, in the currency of what came later.
+                None => {
+                    let series = self.stock_until(stock, question, question.to)?;
+                    Ok(Series { points: Points::new(), span: None, ..series })
+                }
             };
         }
         let mut series = self.stock_until(stock, question, question.to)?;

@@ -82,7 +82,13 @@ pub(super) fn sources(compute: &Compute) -> Vec<(&str, &str)> {
     match compute {
         Compute::Flow { measure } => of_measure(measure),
         Compute::Stock { stock } => of_stock(stock),
-        Compute::Ratio { numerator, denominator, .. } => [of_part(numerator), of_part(denominator)].concat(),
+        Compute::Ratio { numerator, denominator, within, .. } => {
+            let measures = numerator.terms().iter().filter_map(|term| term.measure.as_ref());
+            let ends = within
+                .iter()
+                .flat_map(|within| measures.clone().map(|measure| (measure.table.as_str(), within.until.as_str())));
+            [of_part(numerator), of_part(denominator), ends.collect()].concat()
+        }
         Compute::Total { part } => of_part(part),
         _ => Vec::new(),
     }

@@ -1,4 +1,5 @@
-//! Tables that no export contains, as CTEs: stays of deals, active times, recurring revenue.
+//! Tables that no export contains, as CTEs: stays of deals and movements of the pipeline, active
+//! times, recurring revenue.
 //!
 //! The rules are those of `crate::facts::derived`, said in window functions. Changes of the
 //! same instant are taken in the order of their identifiers.
@@ -22,7 +23,9 @@ impl Tables<'_> {
     pub(super) fn derived(&mut self, name: &str) -> Result<Base, QueryError> {
         match name {
             "deal_states" => Ok(self.deal_states()),
+            "pipeline_changes" => Ok(self.pipeline_changes()),
             "stage_entries" => Ok(self.stage_entries()),
+            "stages_reached" => Ok(self.stages_reached()),
             "purchase_windows" => Ok(self.purchase_windows()),
             "contract_windows" => Ok(self.contract_windows()),
             "mrr_changes" => Ok(self.mrr_changes()),
@@ -75,44 +78,106 @@ impl Tables<'_> {
         );
     }
 
-    fn deal_states(&mut self) -> Base {
+    /// The open states of deals, one row each: `deal_stays`.
+    fn deal_stays(&mut self) {
         self.deal_history();
         self.step(
             "deal_points",
             "SELECT s.source_system, s.deal_id, 0 AS place, s.start_date AS valid_from,\n    \
              CASE WHEN s.places = 0 THEN TRUE ELSE COALESCE(f.from_status, 'open') = 'open' END AS is_open,\n    \
+             'open' AS status,\n    \
              CASE WHEN s.places > 0\n        THEN COALESCE(f.from_stage, CASE WHEN COALESCE(f.status, 'open') = 'open' THEN f.stage END)\n      \
              WHEN s.status = 'open' THEN s.stage END AS stage,\n    \
              CASE WHEN s.places = 0 THEN s.amount ELSE COALESCE(f.from_amount, f.amount) END AS amount,\n    \
              CASE WHEN s.places = 0 THEN s.probability ELSE COALESCE(f.from_probability, f.probability) END AS probability,\n    \
-             s.closing_date\n  FROM deal_spans AS s\n  LEFT JOIN deal_changes AS f\n    \
+             s.start_date, s.closing_date, s.status AS last_status\n  FROM deal_spans AS s\n  LEFT JOIN deal_changes AS f\n    \
              ON f.source_system = s.source_system AND f.deal_id = s.deal_id AND f.place = 1\n  \
              WHERE s.status = 'open' OR s.closing_date IS NOT NULL\n  UNION ALL\n  \
              SELECT s.source_system, s.deal_id, c.place, GREATEST(c.changed_date, s.start_date),\n    \
-             (c.place = c.places AND s.status = 'open') OR COALESCE(c.status, 'open') = 'open',\n    \
+             (c.place = c.places AND s.status = 'open') OR COALESCE(c.status, 'open') = 'open', c.status,\n    \
              CASE WHEN c.place = c.places AND s.status = 'open' THEN s.stage ELSE c.stage END,\n    \
              CASE WHEN c.place = c.places AND s.status = 'open' THEN s.amount ELSE c.amount END,\n    \
              CASE WHEN c.place = c.places AND s.status = 'open' THEN s.probability ELSE c.probability END,\n    \
-             s.closing_date\n  FROM deal_changes AS c\n  JOIN deal_spans AS s\n    \
+             s.start_date, s.closing_date, s.status\n  FROM deal_changes AS c\n  JOIN deal_spans AS s\n    \
              ON s.source_system = c.source_system AND s.deal_id = c.deal_id\n  \
              WHERE s.status = 'open' OR s.closing_date IS NOT NULL"
                 .to_owned(),
         );
+        // On its last day a deal is closed as its present row says, on others as the last change of the day does.
         self.step(
             "deal_stays",
-            "SELECT source_system, deal_id, stage, amount, probability, valid_from, valid_until\n  \
+            "SELECT source_system, deal_id, place, stage, amount, probability, valid_from, valid_until,\n    \
+             starts_open AND valid_from = start_date AS is_first,\n    \
+             CASE WHEN valid_until = closing_date THEN last_status ELSE next_status END = 'won' AS ends_won\n  \
              FROM (SELECT *, LEAST(LEAD(valid_from) OVER (PARTITION BY source_system, deal_id ORDER BY place), closing_date)\n      \
-             AS valid_until\n    FROM deal_points) AS stays\n  \
+             AS valid_until,\n      LEAD(day_status) OVER (PARTITION BY source_system, deal_id ORDER BY place) AS next_status\n    \
+             FROM (SELECT *,\n        \
+             FIRST_VALUE(is_open) OVER (PARTITION BY source_system, deal_id ORDER BY place) AS starts_open,\n        \
+             FIRST_VALUE(status) OVER (PARTITION BY source_system, deal_id, valid_from ORDER BY place DESC) AS day_status\n      \
+             FROM deal_points) AS points) AS stays\n  \
              WHERE is_open AND (valid_until IS NULL OR valid_until > valid_from)"
                 .to_owned(),
         );
+    }
+
+    fn deal_states(&mut self) -> Base {
+        self.deal_stays();
         let special = ["stage", "amount", "probability", "valid_from", "valid_until"];
         let mut base = by_deal("deal_stays", &special);
         base.special.push(("expected_close_date", "b.close_date".to_owned()));
         base
     }
 
-    fn stage_entries(&mut self) -> Base {
+    fn pipeline_changes(&mut self) -> Base {
+        self.deal_stays();
+        self.step(
+            "pipeline_stays",
+            "SELECT *,\n    \
+             COALESCE(LAG(valid_until) OVER deal = valid_from, FALSE) AS goes_on,\n    \
+             LAG(stage) OVER deal AS stage_before, LAG(amount) OVER deal AS amount_before,\n    \
+             LAG(probability) OVER deal AS probability_before,\n    \
+             COALESCE(LEAD(valid_from) OVER deal = valid_until, FALSE) AS is_followed\n  FROM deal_stays\n  \
+             WINDOW deal AS (PARTITION BY source_system, deal_id ORDER BY place)"
+                .to_owned(),
+        );
+        let moved =
+            "goes_on AND (stage_before IS DISTINCT FROM stage OR probability_before IS DISTINCT FROM probability)";
+        let valued = "goes_on AND amount_before IS DISTINCT FROM amount";
+        let kind = "CASE WHEN COALESCE(amount, 0) < COALESCE(amount_before, 0) THEN 'lowered' ELSE 'raised' END";
+        let rows = |date: &str, movement: &str, direction: i32, state: [&str; 3], condition: &str| {
+            let [stage, amount, probability] = state;
+            format!(
+                "SELECT source_system, deal_id, {date} AS change_date, {movement} AS movement, {direction} AS direction,\n    \
+                 {stage} AS stage, {amount} AS amount, {probability} AS probability\n  FROM pipeline_stays\n  WHERE {condition}"
+            )
+        };
+        let (now, before) =
+            (["stage", "amount", "probability"], ["stage_before", "amount_before", "probability_before"]);
+        // Where a deal comes to stand, with the amount that it had.
+        let there = ["stage", "amount_before", "probability"];
+        let steps = [
+            rows("valid_from", "CASE WHEN is_first THEN 'opened' ELSE 'reopened' END", 1, now, "NOT goes_on"),
+            rows("valid_from", "'moved'", -1, before, moved),
+            rows("valid_from", "'moved'", 1, there, moved),
+            rows("valid_from", kind, -1, there, valued),
+            rows("valid_from", kind, 1, now, valued),
+            rows(
+                "valid_until",
+                "CASE WHEN ends_won THEN 'won' ELSE 'lost' END",
+                -1,
+                now,
+                "valid_until IS NOT NULL AND NOT is_followed",
+            ),
+        ];
+        self.step("pipeline_steps", steps.join("\n  UNION ALL\n  "));
+        let special = ["stage", "amount", "probability", "change_date", "movement", "direction"];
+        let mut base = by_deal("pipeline_steps", &special);
+        base.special.push(("expected_close_date", "b.close_date".to_owned()));
+        base
+    }
+
+    /// The first stays of deals in stages, one row each: `deal_entries`.
+    fn deal_entries(&mut self) {
         self.deal_history();
         self.step(
             "deal_steps",
@@ -146,7 +211,7 @@ impl Tables<'_> {
         self.step(
             "deal_entries",
             format!(
-                "SELECT source_system, deal_id, stage, next_stage, entered_date,\n    \
+                "SELECT source_system, deal_id, place, stage, next_stage, entered_date,\n    \
                  COALESCE(next_date, closing_date) AS left_date, {days} AS days_in_stage,\n    \
                  COALESCE(next_outcome, status) = 'won' OR COALESCE(next_outcome, '') = 'open' AS is_moved_on,\n    \
                  COALESCE(next_outcome, status) NOT IN ('open', 'won') AS is_lost_here,\n    \
@@ -154,22 +219,90 @@ impl Tables<'_> {
                  WHERE visit = 1 AND stage IS NOT NULL"
             ),
         );
+    }
+
+    fn stage_entries(&mut self) -> Base {
+        self.deal_entries();
         let mut base = by_deal("deal_entries", &["stage", "next_stage", "entered_date", "left_date", "days_in_stage"]);
-        let outcomes = [
-            ("is_moved_on", "w.left_date"),
-            ("is_lost_here", "w.left_date"),
-            ("is_won", "b.close_date"),
-            ("is_closed", "b.close_date"),
-        ];
-        for (name, dated) in outcomes {
+        self.outcomes(&mut base, &[("is_moved_on", "w.left_date"), ("is_lost_here", "w.left_date")]);
+        base
+    }
+
+    fn stages_reached(&mut self) -> Base {
+        self.deal_entries();
+        self.read("deals", &["pipeline"]);
+        self.step(
+            "funnel_entries",
+            "SELECT e.source_system, e.deal_id, d.pipeline, e.stage, e.place, e.entered_date, e.is_won, e.is_closed\n  \
+             FROM deal_entries AS e\n  JOIN lake_deals AS d ON d.source_system = e.source_system AND d.deal_id = e.deal_id"
+                .to_owned(),
+        );
+        // How often a stage was entered after another one, less how often before it.
+        self.step(
+            "funnel_pairs",
+            "SELECT e.source_system, e.pipeline, e.stage, o.stage AS other,\n    \
+             SUM(CASE WHEN o.place < e.place THEN 1 ELSE -1 END) AS net\n  FROM funnel_entries AS e\n  \
+             JOIN funnel_entries AS o ON o.source_system = e.source_system AND o.deal_id = e.deal_id AND o.stage <> e.stage\n  \
+             GROUP BY e.source_system, e.pipeline, e.stage, o.stage"
+                .to_owned(),
+        );
+        self.step(
+            "funnel_levels",
+            "SELECT s.source_system, s.pipeline, s.stage, SUM(CASE WHEN p.net > 0 THEN 1 ELSE 0 END) AS level\n  \
+             FROM (SELECT DISTINCT source_system, pipeline, stage FROM funnel_entries) AS s\n  \
+             LEFT JOIN funnel_pairs AS p ON p.source_system = s.source_system\n    \
+             AND p.pipeline IS NOT DISTINCT FROM s.pipeline AND p.stage = s.stage\n  \
+             GROUP BY s.source_system, s.pipeline, s.stage"
+                .to_owned(),
+        );
+        self.step(
+            "funnel_wins",
+            "SELECT source_system, deal_id, MIN(won_date) AS won_date\n  FROM (\n    \
+             SELECT source_system, deal_id, entered_date AS won_date FROM deal_steps WHERE outcome = 'won'\n    \
+             UNION ALL\n    \
+             SELECT source_system, deal_id, closing_date FROM deal_spans WHERE status = 'won') AS wins\n  \
+             GROUP BY source_system, deal_id"
+                .to_owned(),
+        );
+        // Every deal beside every stage of its pipeline: when it came there, when beyond.
+        self.step(
+            "funnel_dates",
+            "SELECT e.source_system, e.deal_id, l.stage, e.is_won, e.is_closed, w.won_date,\n    \
+             MIN(CASE WHEN e.stage = l.stage THEN e.entered_date END) AS own_date,\n    \
+             MIN(CASE WHEN o.level > l.level THEN e.entered_date END) AS later_date\n  FROM funnel_entries AS e\n  \
+             JOIN funnel_levels AS o ON o.source_system = e.source_system\n    \
+             AND o.pipeline IS NOT DISTINCT FROM e.pipeline AND o.stage = e.stage\n  \
+             JOIN funnel_levels AS l ON l.source_system = e.source_system\n    \
+             AND l.pipeline IS NOT DISTINCT FROM e.pipeline\n  \
+             LEFT JOIN funnel_wins AS w ON w.source_system = e.source_system AND w.deal_id = e.deal_id\n  \
+             GROUP BY e.source_system, e.deal_id, l.stage, e.is_won, e.is_closed, w.won_date"
+                .to_owned(),
+        );
+        self.step(
+            "funnel_stages",
+            "SELECT source_system, deal_id, stage, is_won, is_closed, reached_date, passed_date,\n    \
+             passed_date IS NOT NULL AS is_passed,\n    \
+             COALESCE(own_date > reached_date, TRUE) AS is_skipped\n  \
+             FROM (SELECT *, LEAST(own_date, later_date, won_date) AS reached_date,\n      \
+             LEAST(later_date, won_date) AS passed_date\n    FROM funnel_dates) AS dates\n  \
+             WHERE reached_date IS NOT NULL"
+                .to_owned(),
+        );
+        let mut base = by_deal("funnel_stages", &["stage", "reached_date", "passed_date", "is_skipped"]);
+        self.outcomes(&mut base, &[("is_passed", "w.passed_date")]);
+        base
+    }
+
+    /// Truth values that hold from a day on, and how the deal ended.
+    fn outcomes(&self, base: &mut Base, outcomes: &[(&'static str, &str)]) {
+        for (name, dated) in outcomes.iter().chain(&[("is_won", "b.close_date"), ("is_closed", "b.close_date")]) {
             // What came after the as-of day was not yet so on it.
             let sql = match self.rewind_to {
                 Some(day) => format!("CASE WHEN {dated} > {} THEN FALSE ELSE w.{name} END", self.dialect.date(day)),
                 None => format!("w.{name}"),
             };
-            base.special.push((name, sql));
+            base.special.push((*name, sql));
         }
-        base
     }
 
     fn purchase_windows(&mut self) -> Base {

@@ -15,7 +15,7 @@ use super::series::{
 };
 use crate::error::QueryError;
 use crate::evaluate::Question;
-use crate::evaluate::kinds::{recurring, target_currency, target_measure};
+use crate::evaluate::kinds::{recurring, target_currency, target_measure, within_days};
 use crate::evaluate::money::not_mixed;
 use crate::formula::{self, Formula};
 
@@ -31,10 +31,11 @@ impl Compiler<'_> {
         match &definition.compute {
             Compute::Flow { measure } => self.measure(&hint, measure, question),
             Compute::Stock { stock } => self.stock(&hint, stock, question),
-            Compute::Ratio { numerator, denominator, factor, denominator_is_mean } => {
+            Compute::Ratio { numerator, denominator, factor, denominator_is_mean, within } => {
                 let terms = if *denominator_is_mean { denominator.terms().len() } else { 1 };
-                let top = self.part(&definition.id, &format!("{hint}_numerator"), numerator, question)?;
-                let bottom = self.part(&definition.id, &format!("{hint}_denominator"), denominator, question)?;
+                let (ripe, numerator) = within_days(numerator, within.as_ref(), question, self.engine.as_of());
+                let top = self.part(&definition.id, &format!("{hint}_numerator"), &numerator, &ripe)?;
+                let bottom = self.part(&definition.id, &format!("{hint}_denominator"), denominator, &ripe)?;
                 common(&definition.id, &[&top, &bottom])?;
                 Ok(self.ratio(&hint, (&top, &bottom), *factor, terms, question))
             }

@@ -1,5 +1,8 @@
 //! Stays of deals: in open states (`deal_states`) and in stages (`stage_entries`).
 //!
+//! What enters and leaves the open states is the business of `pipeline`, which goes by the same
+//! stays, so that the two cannot disagree.
+//!
 //! A deal's history is its creation, its rows in `stage_changes` in order of time, and its
 //! present row. The present row has the last word: an open deal stands now as its row says, a
 //! closed one left the pipeline on its close date, whatever the history misses. Before the
@@ -21,14 +24,14 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::error::QueryError;
 use crate::facts::Fact;
 use crate::facts::build::{all_dependencies, integers, take};
-use crate::facts::dictionary::{Interners, row_key, strings};
+use crate::facts::dictionary::{Interner, Interners, row_key, strings};
 use crate::facts::dimension::{DIMENSIONS, Dimensions};
 use crate::facts::encode::{self, Encoded, Encoder, column, decimals, live_rows, read_columns, read_file};
 use crate::facts::store::{self, FactWriter};
 
 /// One row of `stage_changes`, as much of it as history needs.
 #[derive(Debug, Clone, Copy)]
-struct Change {
+pub(super) struct Change {
     deal: u128,
     at: i64,
     /// Settles the order of changes of the same instant: by identifier, byte by byte.
@@ -46,11 +49,11 @@ struct Change {
 
 /// What a deal's present row says.
 #[derive(Debug, Clone, Copy)]
-struct Present {
+pub(super) struct Present {
     created: Option<i32>,
     closed: Option<i32>,
-    is_open: bool,
-    is_won: bool,
+    pub is_open: bool,
+    pub is_won: bool,
     stage: u32,
     amount: Option<i64>,
     probability: Option<i64>,
@@ -58,9 +61,24 @@ struct Present {
 
 /// A stay in one open state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stay {
+pub(super) struct Stay {
+    pub from: i32,
+    pub until: Option<i32>,
+    pub stage: u32,
+    pub amount: Option<i64>,
+    pub probability: Option<i64>,
+    /// It begins on the first day on which anything is known of the deal, and nothing says that it was closed before.
+    pub is_first: bool,
+    /// Where the deal is not open after it: it was won on the last day, not lost.
+    pub ends_won: bool,
+}
+
+/// A state of a deal, from a day on.
+#[derive(Debug, Clone, Copy)]
+struct State {
     from: i32,
-    until: Option<i32>,
+    is_open: bool,
+    is_won: bool,
     stage: u32,
     amount: Option<i64>,
     probability: Option<i64>,
@@ -85,11 +103,13 @@ struct Entry {
     is_lost_here: bool,
 }
 
-struct History {
+pub(super) struct History {
     changes: Vec<Change>,
     by_deal: HashMap<u128, (u32, u32)>,
     open: u32,
     won: u32,
+    /// Names of movements, for tables that have them.
+    pub movements: Arc<Interner>,
 }
 
 impl History {
@@ -122,7 +142,13 @@ impl History {
             by_deal.entry(change.deal).and_modify(|range| range.1 = position + 1).or_insert((position, position + 1));
         }
         let statuses = interners.domain("status");
-        Ok(Self { changes, by_deal, open: statuses.intern("open"), won: statuses.intern("won") })
+        let (open, won) = (statuses.intern("open"), statuses.intern("won"));
+        Ok(Self { changes, by_deal, open, won, movements: interners.domain("movement") })
+    }
+
+    /// The codes of `open` and `won`.
+    pub(super) fn statuses(&self) -> (u32, u32) {
+        (self.open, self.won)
     }
 
     fn of(&self, deal: u128) -> &[Change] {
@@ -187,7 +213,7 @@ fn closing_day(present: &Present, changes: &[Change]) -> Option<i32> {
 }
 
 /// The open states of a deal, in order of time, without stays that end on the day they start.
-fn stays(present: &Present, changes: &[Change], open: u32, anchor: i32) -> Vec<Stay> {
+pub(super) fn stays(present: &Present, changes: &[Change], (open, won): (u32, u32), anchor: i32) -> Vec<Stay> {
     let closing = closing_day(present, changes);
     if !present.is_open && closing.is_none() {
         // Closed, and nobody knows when: at no known time was it open.
@@ -195,54 +221,78 @@ fn stays(present: &Present, changes: &[Change], open: u32, anchor: i32) -> Vec<S
     }
     let first_change = changes.first().map(|change| change.date);
     let start = present.created.or(first_change).unwrap_or(anchor);
-    let mut points: Vec<(i32, bool, Stay)> = Vec::with_capacity(changes.len() + 1);
-    let mut point = |from, is_open, stage, amount, probability| {
-        points.push((from, is_open, Stay { from, until: None, stage, amount, probability }));
-    };
-    match changes.first() {
+    let mut states: Vec<State> = Vec::with_capacity(changes.len() + 1);
+    states.push(match changes.first() {
         Some(first) => {
             let is_closing = first.status != 0 && first.status != open;
-            // A change that closes the deal does not say in which stage it was before.
-            let stage = match first.from_stage {
-                0 if is_closing => 0,
-                0 => first.stage,
-                from => from,
-            };
-            let is_open = first.from_status == 0 || first.from_status == open;
-            point(
-                start,
-                is_open,
-                stage,
-                first.from_amount.or(first.amount),
-                first.from_probability.or(first.probability),
-            );
+            State {
+                from: start,
+                is_open: first.from_status == 0 || first.from_status == open,
+                is_won: false,
+                // A change that closes the deal does not say in which stage it was before.
+                stage: match first.from_stage {
+                    0 if is_closing => 0,
+                    0 => first.stage,
+                    from => from,
+                },
+                amount: first.from_amount.or(first.amount),
+                probability: first.from_probability.or(first.probability),
+            }
         }
         // A closed deal without history says nothing of the stages it went through.
-        None => {
-            let stage = if present.is_open { present.stage } else { 0 };
-            point(start, true, stage, present.amount, present.probability);
-        }
-    }
-    for change in changes {
-        let is_open = change.status == 0 || change.status == open;
-        point(change.date.max(start), is_open, change.stage, change.amount, change.probability);
-    }
+        None => State {
+            from: start,
+            is_open: true,
+            is_won: false,
+            stage: if present.is_open { present.stage } else { 0 },
+            amount: present.amount,
+            probability: present.probability,
+        },
+    });
+    let starts_open = states.first().is_some_and(|first| first.is_open);
+    states.extend(changes.iter().map(|change| State {
+        from: change.date.max(start),
+        is_open: change.status == 0 || change.status == open,
+        is_won: change.status == won,
+        stage: change.stage,
+        amount: change.amount,
+        probability: change.probability,
+    }));
     if present.is_open
-        && let Some((_, is_open, last)) = points.last_mut()
+        && let Some(last) = states.last_mut()
     {
-        *is_open = true;
+        last.is_open = true;
         (last.stage, last.amount, last.probability) = (present.stage, present.amount, present.probability);
     }
-    let mut result = Vec::with_capacity(points.len());
-    for (position, (from, is_open, stay)) in points.iter().enumerate() {
-        let next = points.get(position + 1).map(|(from, ..)| *from);
+    let mut result = Vec::with_capacity(states.len());
+    for (position, state) in states.iter().enumerate() {
+        let next = states.get(position + 1).map(|next| next.from);
         let until = match (next, closing) {
             (Some(next), Some(closing)) => Some(next.min(closing)),
             (next, closing) => next.or(closing),
         };
-        if *is_open && until.is_none_or(|until| until > *from) {
-            result.push(Stay { until, ..*stay });
+        if !state.is_open || until.is_some_and(|until| until <= state.from) {
+            continue;
         }
+        // On its last day a deal is closed as its present row says, on others as the last change of the day does.
+        let ends_won = if until == closing {
+            present.is_won
+        } else {
+            states[position + 1..]
+                .iter()
+                .take_while(|later| Some(later.from) == until)
+                .last()
+                .is_some_and(|last| last.is_won)
+        };
+        result.push(Stay {
+            from: state.from,
+            until,
+            stage: state.stage,
+            amount: state.amount,
+            probability: state.probability,
+            is_first: starts_open && state.from == start,
+            ends_won,
+        });
     }
     result
 }
@@ -251,6 +301,22 @@ fn stays(present: &Present, changes: &[Change], open: u32, anchor: i32) -> Vec<S
 ///
 /// A stay ends where the deal was closed, whether or not it was opened again later.
 fn entries(present: &Present, changes: &[Change], open: u32, won: u32) -> Vec<Entry> {
+    first_stays(&stage_steps(present, changes, open, won))
+}
+
+/// In what stages a deal was first, and when it was first won.
+pub(super) fn progress(
+    present: &Present,
+    changes: &[Change],
+    (open, won): (u32, u32),
+) -> (Vec<(u32, i32)>, Option<i32>) {
+    let steps = stage_steps(present, changes, open, won);
+    let won = steps.iter().find(|(_, step)| *step == Step::Won).map(|(date, _)| *date);
+    (first_stays(&steps).iter().map(|entry| (entry.stage, entry.entered)).collect(), won)
+}
+
+/// The stages of a deal in order of time, and where it was closed.
+fn stage_steps(present: &Present, changes: &[Change], open: u32, won: u32) -> Vec<(i32, Step)> {
     let Some(first) = changes.first() else { return Vec::new() };
     let closing = closing_day(present, changes);
     let mut steps: Vec<(i32, Step)> = Vec::with_capacity(changes.len() + 2);
@@ -271,6 +337,10 @@ fn entries(present: &Present, changes: &[Change], open: u32, won: u32) -> Vec<En
         }
     }
     steps.extend(closing.map(|closing| (closing, if present.is_won { Step::Won } else { Step::Lost })));
+    steps
+}
+
+fn first_stays(steps: &[(i32, Step)]) -> Vec<Entry> {
     let mut result: Vec<Entry> = Vec::with_capacity(steps.len());
     for (position, (entered, step)) in steps.iter().enumerate() {
         let Step::Stage(stage) = *step else { continue };
@@ -300,7 +370,7 @@ pub(crate) fn deal_states(lake: &Lake, anchor: Option<i32>) -> Result<Fact, Quer
         let mut picked = Vec::new();
         let (mut from, mut until, mut stage, mut amount, mut probability) = (vec![], vec![], vec![], vec![], vec![]);
         for (row, present, changes) in rows {
-            for stay in stays(present, changes, history.open, anchor.unwrap_or(0)) {
+            for stay in stays(present, changes, history.statuses(), anchor.unwrap_or(0)) {
                 picked.push(*row);
                 from.push(Some(stay.from));
                 until.push(stay.until);
@@ -356,12 +426,12 @@ pub(crate) fn stage_entries(lake: &Lake) -> Result<Fact, QueryError> {
 }
 
 /// Columns of the deal that its stays do not carry.
-fn is_dropped(name: &str) -> bool {
+pub(super) fn is_dropped(name: &str) -> bool {
     matches!(name, "list_amount" | "discount_amount" | "forecast_category")
         || ["first_contact_date", "proposal_date", "signed_date"].iter().any(|date| name.starts_with(date))
 }
 
-fn picked_dates(encoded: &[Encoded], name: &str, rows: &[u32]) -> Result<Date32Array, QueryError> {
+pub(super) fn picked_dates(encoded: &[Encoded], name: &str, rows: &[u32]) -> Result<Date32Array, QueryError> {
     let taken = take(encoded, rows, &|column| column == name)?;
     taken
         .first()
@@ -370,11 +440,25 @@ fn picked_dates(encoded: &[Encoded], name: &str, rows: &[u32]) -> Result<Date32A
 }
 
 /// A row of the batch, its present state and its history.
-type DealRow<'a> = (u32, Present, &'a [Change]);
-type Rows<'a> = [DealRow<'a>];
-type Shape<'a> = &'a (dyn Fn(&Rows<'_>, &History, &[Encoded]) -> Result<Vec<Encoded>, QueryError> + Sync);
+pub(super) type DealRow<'a> = (u32, Present, &'a [Change]);
+pub(super) type Rows<'a> = [DealRow<'a>];
+pub(super) type Shape<'a> = &'a (dyn Fn(&Rows<'_>, &History, &[Encoded]) -> Result<Vec<Encoded>, QueryError> + Sync);
 
-fn build(lake: &Lake, name: &'static str, salt: &str, shape: Shape<'_>) -> Result<Fact, QueryError> {
+pub(super) fn build(lake: &Lake, name: &'static str, salt: &str, shape: Shape<'_>) -> Result<Fact, QueryError> {
+    build_after(lake, name, salt, None, shape)
+}
+
+/// Looks at all deals before a table is made of them.
+pub(super) type Look<'a> = &'a mut dyn FnMut(&Rows<'_>, &History, &[Encoded]) -> Result<(), QueryError>;
+
+/// Makes a table of deals; where a row depends on all deals, `look` has seen them before.
+pub(super) fn build_after(
+    lake: &Lake,
+    name: &'static str,
+    salt: &str,
+    look: Option<Look<'_>>,
+    shape: Shape<'_>,
+) -> Result<Fact, QueryError> {
     let mut depends_on = all_dependencies(&[&table::DEALS]);
     depends_on.push("stage_changes");
     if let Some(fact) = store::find(lake, name, &depends_on, salt) {
@@ -395,6 +479,15 @@ fn build(lake: &Lake, name: &'static str, salt: &str, shape: Shape<'_>) -> Resul
     empty.write(encode(&RecordBatch::new_empty(arrow_schema(&table::DEALS)))?)?;
     let mut parts = vec![empty.close()?];
     let files = lake.files("deals")?;
+    if let Some(look) = look {
+        for file in &files {
+            read_file(&file.path, &encoder.projection(), &mut |batch| {
+                let batch = live_rows(batch)?;
+                let encoded = encoder.encode(&batch)?;
+                look(&present_rows(&batch, &encoded, &interners, &history)?, &history, &encoded)
+            })?;
+        }
+    }
     let written: Vec<_> = files
         .par_iter()
         .enumerate()
@@ -480,19 +573,21 @@ mod tests {
 
     #[test]
     fn without_history_a_deal_stays_from_creation_to_closing() {
-        let stays = stays(&present(false, Some(30)), &[], OPEN, 99);
-        assert_eq!(stays, vec![Stay { from: 10, until: Some(30), stage: 0, amount: Some(900), probability: None }]);
+        let stays = stays(&present(false, Some(30)), &[], (OPEN, WON), 99);
+        let (amount, probability) = (Some(900), None);
+        let stay = Stay { from: 10, until: Some(30), stage: 0, amount, probability, is_first: true, ends_won: true };
+        assert_eq!(stays, vec![stay]);
     }
 
     #[test]
     fn the_present_row_has_the_last_word_and_closed_states_do_not_count() {
         let changes = [change(12, 5, 6, OPEN, 100), change(12, 6, 7, OPEN, 200), change(20, 7, 8, WON, 300)];
-        let spans: Vec<_> = stays(&present(false, Some(18)), &changes, OPEN, 99)
+        let spans: Vec<_> = stays(&present(false, Some(18)), &changes, (OPEN, WON), 99)
             .iter()
             .map(|stay| (stay.from, stay.until, stay.stage))
             .collect();
         assert_eq!(spans, vec![(10, Some(12), 5), (12, Some(18), 7)]);
-        let open: Vec<_> = stays(&present(true, Some(99)), &changes[..2], OPEN, 99)
+        let open: Vec<_> = stays(&present(true, Some(99)), &changes[..2], (OPEN, WON), 99)
             .iter()
             .map(|stay| (stay.from, stay.until, stay.stage, stay.amount))
             .collect();
