@@ -11,7 +11,7 @@ use std::rc::Rc;
 use dealframe_model::calendar::{Calendar, Grain};
 use dealframe_model::kpi::{
     Aggregate, At, AttainmentShow, Base, Compute, Definition, Derived, Empty, Measure, Movement, Operation, Part,
-    Reset, Retention, RetentionShow, Stock, Term,
+    Reset, Retention, RetentionShow, Stock, Survival, SurvivalShow, Term, Unit,
 };
 
 use super::derived::Facts;
@@ -123,6 +123,7 @@ impl<'a> Question<'a> {
                 let factor = Fraction::whole(i128::from(*factor));
                 quotient(above.value, below.value, factor, below.rows)
             }
+            Compute::Survival { survival } => plain(self.survival(survival, definition.unit, window, combination)),
             Compute::Recurring { movement } => plain(self.flow(&movement_measure(*movement), window, combination)),
             Compute::Retention { retention } => self.retention(retention, window, combination),
             Compute::Attainment { metric, actual, show } => self.attainment(metric, actual, *show, window, combination),
@@ -272,6 +273,57 @@ impl<'a> Question<'a> {
         let shown = if retention.show == RetentionShow::Retained { kept } else { before.len() - kept };
         let whole = |count: usize| Some(Fraction::whole(count as i128));
         quotient(whole(shown), whole(before.len()), Fraction::whole(1), before.len() as i64)
+    }
+
+    /// Everybody is followed for the days from entry to the as-of day; who had not ended by then still ran.
+    fn survival(&self, survival: &Survival, unit: Unit, window: Window, combination: Option<&Combination>) -> Total {
+        let in_a_day = match unit {
+            Unit::Days => 1,
+            Unit::Hours => 24,
+            Unit::Minutes => 24 * 60,
+            Unit::Seconds => 24 * 60 * 60,
+            other => panic!("a survival in {}", other.name()),
+        };
+        // Times of those who ended, and of those who still ran.
+        let (mut ended, mut running) = (Vec::new(), Vec::new());
+        for (leaf, is_end) in survival_leaves(survival).into_iter().zip([true, false]) {
+            for row in self.candidates(leaf).iter() {
+                if combination.is_some_and(|wanted| row.combination != *wanted)
+                    || !(window.first..=window.last).contains(&row.from)
+                {
+                    continue;
+                }
+                let followed = Fraction::whole(i128::from(self.facts.as_of - row.from) * in_a_day);
+                match row.of.as_number() {
+                    Some(took) if is_end && took <= followed => ended.push(took),
+                    None if is_end => {}
+                    _ => running.push(followed),
+                }
+            }
+        }
+        let all: Vec<Fraction> = ended.iter().chain(&running).copied().collect();
+        let rows = all.len() as i64;
+        // The share still running after a time, from the definition: a factor for every time at which somebody ended.
+        let share_after = |time: Fraction| -> Fraction {
+            let times: BTreeSet<Fraction> = ended.iter().filter(|end| **end <= time).copied().collect();
+            times.into_iter().fold(Fraction::whole(1), |share, at| {
+                let followed = all.iter().filter(|other| **other >= at).count() as i128;
+                let ends = ended.iter().filter(|other| **other == at).count() as i128;
+                share.times(Fraction::new(followed - ends, followed))
+            })
+        };
+        let times: Vec<Fraction> = all.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        let first_below = |limit: Fraction| times.iter().copied().find(|time| share_after(*time) <= limit);
+        let value = match survival.show {
+            SurvivalShow::Median => first_below(Fraction::new(1, 2)),
+            SurvivalShow::P90 => first_below(Fraction::new(1, 10)),
+            SurvivalShow::Mean if ended.is_empty() => None,
+            SurvivalShow::Mean => times.first().map(|first| {
+                let between = times.windows(2).map(|two| share_after(two[0]).times(two[1].minus(two[0])));
+                between.fold(*first, Fraction::plus).rounded()
+            }),
+        };
+        Total { value, rows }
     }
 
     fn attainment(
@@ -496,6 +548,24 @@ fn retention_leaf(retention: &Retention) -> Leaf {
     }
 }
 
+/// Those who ended, and those who did not.
+fn survival_leaves(survival: &Survival) -> [Leaf; 2] {
+    let Survival { table, date, of, ended, filter, .. } = survival;
+    let met = filter.as_deref().unwrap_or("true");
+    [
+        (format!("({met}) and ({ended})"), Some(of.clone())),
+        (format!("({met}) and case when {ended} then 0 else 1 end = 1"), None),
+    ]
+    .map(|(filter, of)| Leaf {
+        table: table.clone(),
+        from: date.clone(),
+        until: None,
+        of,
+        filter: Some(filter),
+        ahead: false,
+    })
+}
+
 fn movement_measure(movement: Movement) -> Measure {
     let name = match movement {
         Movement::New => Some("new"),
@@ -548,6 +618,7 @@ fn leaf_requests(definitions: &BTreeMap<String, Definition>, kpi: &str, scope: &
         Compute::Ratio { numerator, denominator, .. } => terms(&[numerator, denominator]),
         Compute::Recurring { movement } => vec![measure_leaf(&movement_measure(*movement))],
         Compute::Retention { retention } => vec![retention_leaf(retention)],
+        Compute::Survival { survival } => survival_leaves(survival).to_vec(),
         Compute::Derived(derived) => leaf_requests(definitions, &derived.of, scope),
         Compute::Attainment { actual, metric, show } => {
             let mut leaves = vec![measure_leaf(&target_measure(metric, scope))];

@@ -39,6 +39,7 @@ impl Walk<'_> {
             Compute::Derived(derived) => self.derived(&definition.id, derived, question),
             Compute::Formula { formula } => self.formula(&definition.id, formula, question),
             Compute::Retention { retention } => self.retention(retention, question),
+            Compute::Survival { survival } => self.survival(definition.unit, survival, question),
             Compute::Recurring { movement } => self.measure(&recurring(*movement), question),
             Compute::Attainment { metric, actual, show } => {
                 self.attainment(&definition.id, metric, actual, *show, question)

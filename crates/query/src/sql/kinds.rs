@@ -42,6 +42,7 @@ impl Compiler<'_> {
             Compute::Derived(derived) => self.derived(&hint, derived, question),
             Compute::Formula { formula } => self.formula(&definition.id, &hint, formula, question),
             Compute::Retention { retention } => self.retention(&hint, retention, question),
+            Compute::Survival { survival } => self.survival(&hint, definition.unit, survival, question),
             Compute::Recurring { movement } => self.measure(&hint, &recurring(*movement), question),
             Compute::Attainment { metric, actual, show } => {
                 self.attainment(&definition.id, &hint, (metric, actual, *show), question)

@@ -12,6 +12,7 @@ mod expression;
 mod kinds;
 mod leaf;
 mod series;
+mod survival;
 mod tables;
 
 use std::fmt::Write as _;
