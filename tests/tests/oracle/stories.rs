@@ -465,3 +465,101 @@ fn a_folder_of_definitions_that_cannot_be_read_is_called_by_its_name() {
         assert!(error.hint().unwrap().contains("--kpis") && error.is_user_fault(), "{error}");
     }
 }
+
+#[test]
+fn what_still_runs_is_neither_left_out_nor_over() {
+    let mut world = World::new("2024-03-31");
+    // Created on 1 January, 90 days before the newest day: decided after 10, 20 and 60 days, one still open.
+    let deals = [("won", "2024-01-11"), ("lost", "2024-01-21"), ("won", "2024-03-01"), ("open", "2024-02-15")];
+    for (id, (status, close)) in deals.iter().enumerate() {
+        world.add(
+            "deals",
+            &format!(
+                "deal_id={id} account_id=a name=x status={status} stage=s close_date={close} created_date=2024-01-01"
+            ),
+        );
+    }
+    // Of the two of March only one is decided, after 10 days.
+    for (id, status, close) in [(8, "won", "2024-03-11"), (9, "open", "2024-06-30")] {
+        world.add(
+            "deals",
+            &format!(
+                "deal_id={id} account_id=a name=x status={status} stage=s close_date={close} created_date=2024-03-01"
+            ),
+        );
+    }
+    let story = Story::of(&world);
+    // 3/4, 1/2 and 1/4 are left after 10, 20 and 60 days; a half that is exactly a half counts.
+    let median = ["2024-01 20 days", "2024-03 10 days"];
+    story.tells(&plain(), &monthly("sales_cycle_closed_median_censored"), &median);
+    story.tells(&plain(), &monthly("sales_cycle_closed_p90_censored"), &["2024-01 null days", "2024-03 null days"]);
+    // 10 + 10 x 3/4 + 40 x 1/2 + 30 x 1/4, and 10 + 20 x 1/2.
+    story.tells(&plain(), &monthly("sales_cycle_closed_mean_censored"), &["2024-01 45 days", "2024-03 20 days"]);
+    // The lost one is never won: 3/4 are not won after 10 days, 1/2 after 60.
+    let won = ["2024-01 60 days", "2024-03 10 days"];
+    story.tells(&plain(), &monthly("sales_cycle_won_median_censored"), &won);
+    // All six together, for 90 or for 30 days: 4/6 are left after 10, 3/6 after 20 days, whoever is watched no longer.
+    story.tells(&plain(), &ask("sales_cycle_closed_median_censored"), &["all 20 days"]);
+    // On 20 January one was decided after 10 days and three had been open for 19; the lost one was lost a day later.
+    let early = as_of("2024-01-20");
+    story.tells(&early, &monthly("sales_cycle_closed_median_censored"), &["2024-01 null days"]);
+    // 10 + 9 x 3/4.
+    story.tells(&early, &monthly("sales_cycle_closed_mean_censored"), &["2024-01 16.75 days"]);
+    // On 5 January none had been decided.
+    for kpi in ["sales_cycle_closed_median_censored", "sales_cycle_closed_mean_censored"] {
+        story.tells(&as_of("2024-01-05"), &monthly(kpi), &["2024-01 null days"]);
+    }
+    // The readings that drop: 10 and 60 days of the won ones, by their close.
+    story.tells(&plain(), &monthly("sales_cycle_median"), &["2024-01 10 days", "2024-03 35 days"]);
+}
+
+#[test]
+fn times_in_minutes_are_watched_for_whole_days() {
+    let mut world = World::new("2024-03-03");
+    for (id, minutes, closed, created) in [
+        (1, " resolution_minutes=30", "true", "2024-03-01"),
+        (2, " resolution_minutes=2880", "true", "2024-03-01"),
+        (3, "", "false", "2024-03-01"),
+        // Its time is unknown: not counted.
+        (4, "", "true", "2024-03-01"),
+        // Created today: nothing is known of it yet, whatever it took.
+        (5, " resolution_minutes=5", "true", "2024-03-03"),
+    ] {
+        world.add("tickets", &format!("ticket_id={id} is_closed={closed} created_date={created}{minutes}"));
+    }
+    let story = Story::of(&world);
+    let daily = |kpi: &str| Request { grains: vec![Grain::Day], sparse: true, ..ask(kpi) };
+    let median = ["2024-03-01 2880 minutes", "2024-03-03 null minutes"];
+    story.tells(&plain(), &daily("resolution_time_median_censored"), &median);
+    // 30 + 2850 x 2/3.
+    let mean = ["2024-03-01 1930 minutes", "2024-03-03 null minutes"];
+    story.tells(&plain(), &daily("resolution_time_mean_censored"), &mean);
+}
+
+#[test]
+fn a_survival_of_the_users_own_is_checked_and_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = "id: own\nname: n\nfamily: own\nunit: hours\nbetter: lower\ncompute:\n  kind: survival\n  survival:\n    \
+                table: deals\n    date: created_date\n    of: 24 * days_between(created_date, close_date)\n    \
+                ended: status = 'lost'\n    show: median\nwhat: w\nformula: f\nwhy: w\npopulation: p\ncaveats: c\n\
+                example: e\ninventory: [X]\nrelated: []\n";
+    let path = folder.path().join("own.yaml");
+    for (from, to, complaint) in [
+        ("unit: hours", "unit: count", "not in count"),
+        ("show: median", "show: mode", "median, p90, mean"),
+        ("status = 'lost'", "nothing = 'lost'", "no column or segment `nothing`"),
+        ("date: created_date", "date: status", "no date"),
+    ] {
+        fs::write(&path, good.replace(from, to)).unwrap();
+        let error = dealframe_query::Catalogue::load(Some(folder.path())).err().unwrap().to_string();
+        assert!(error.contains(complaint) && error.contains("own.yaml"), "{error}");
+    }
+    fs::write(&path, good).unwrap();
+    let mut world = World::new("2024-03-31");
+    world.add(
+        "deals",
+        "deal_id=1 account_id=a name=x status=lost stage=s close_date=2024-01-11 created_date=2024-01-01",
+    );
+    let settings = Settings { kpis: Some(folder.path().to_owned()), ..plain() };
+    Story::of(&world).tells(&settings, &ask("own"), &["all 240 hours"]);
+}
