@@ -131,7 +131,15 @@ pub enum Compute {
     /// Movements of recurring revenue: new, expansion, contraction, churn, reactivation, or their sum.
     Recurring { movement: Movement },
     /// Actual against target, over the targets of one metric.
-    Attainment { metric: String, actual: String, show: AttainmentShow },
+    Attainment {
+        metric: String,
+        actual: String,
+        show: AttainmentShow,
+        /// Spreads each target over the days of its own period, and sets what was reached against the share of it
+        /// that falls on the days until the as-of day.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pacing: Option<Pacing>,
+    },
 }
 
 impl Compute {
@@ -390,6 +398,15 @@ pub enum Movement {
     Churn,
     Reactivation,
     Net,
+}
+
+/// How a target is spread: by the season of its own actual figures, else evenly by days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pacing {
+    /// So many years before a target's period say how much of it falls on each of its months. Years whose months are
+    /// not all known on the as-of day say nothing; 0 spreads evenly.
+    pub years: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

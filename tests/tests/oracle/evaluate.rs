@@ -10,8 +10,8 @@ use std::rc::Rc;
 
 use dealframe_model::calendar::{Calendar, Grain};
 use dealframe_model::kpi::{
-    Aggregate, At, AttainmentShow, Base, Compute, Definition, Derived, Empty, Measure, Movement, Operation, Part,
-    Reset, Retention, RetentionShow, Stock, Survival, SurvivalShow, Term, Unit,
+    Aggregate, At, AttainmentShow, Base, Compute, Definition, Derived, Empty, Measure, Movement, Operation, Pacing,
+    Part, Reset, Retention, RetentionShow, Stock, Survival, SurvivalShow, Term, Unit,
 };
 
 use super::derived::Facts;
@@ -126,7 +126,9 @@ impl<'a> Question<'a> {
             Compute::Survival { survival } => plain(self.survival(survival, definition.unit, window, combination)),
             Compute::Recurring { movement } => plain(self.flow(&movement_measure(*movement), window, combination)),
             Compute::Retention { retention } => self.retention(retention, window, combination),
-            Compute::Attainment { metric, actual, show } => self.attainment(metric, actual, *show, window, combination),
+            Compute::Attainment { metric, actual, show, pacing } => {
+                self.attainment(metric, actual, (*show, *pacing), window, combination)
+            }
             Compute::Derived(derived) => self.derived(derived, window, combination),
             Compute::Formula { formula } => self.formula(formula, window, combination),
         }
@@ -330,11 +332,17 @@ impl<'a> Question<'a> {
         &self,
         metric: &str,
         actual: &str,
-        show: AttainmentShow,
+        (show, pacing): (AttainmentShow, Option<Pacing>),
         window: Window,
         combination: Option<&Combination>,
     ) -> Answer {
-        let target = self.flow(&target_measure(metric, self.scope()), window, combination);
+        let target = match pacing {
+            None => self.flow(&target_measure(metric, self.scope()), window, combination),
+            Some(pacing) => {
+                let last = if show == AttainmentShow::Target { i32::MAX } else { self.facts.as_of };
+                self.spread(metric, actual, pacing, Window { last: window.last.min(last), ..window }, combination)
+            }
+        };
         // Null where no target was set.
         let target = Total { value: target.value.filter(|_| target.rows > 0), ..target };
         let actual = self.answer(actual, window, combination);
@@ -346,6 +354,88 @@ impl<'a> Question<'a> {
                 Answer { value, numerator: actual.value, denominator: target.value, rows: actual.rows }
             }
         }
+    }
+
+    /// What of the targets falls on the days of a window, target by target and month by month.
+    fn spread(
+        &self,
+        metric: &str,
+        actual: &str,
+        pacing: Pacing,
+        window: Window,
+        combination: Option<&Combination>,
+    ) -> Total {
+        // Targets of the same period and combination are one.
+        let mut together: BTreeMap<(i32, i32, &Combination), (Fraction, i64)> = BTreeMap::new();
+        let candidates = self.candidates(spread_leaf(metric, self.scope()));
+        for row in candidates.iter().filter(|row| combination.is_none_or(|wanted| row.combination == *wanted)) {
+            let (Some(until), Some(value)) = (row.until, row.of.as_number()) else { continue };
+            let sum = together.entry((row.from, until.max(row.from), &row.combination)).or_insert((Fraction::ZERO, 0));
+            *sum = (sum.0.plus(value), sum.1 + 1);
+        }
+        let (mut value, mut rows) = (None, 0);
+        for ((start, end, own), (target, count)) in together {
+            let Some(share) = self.share_of(target, (start, end), actual, pacing, window, own) else { continue };
+            value = Some(value.unwrap_or(Fraction::ZERO).plus(share));
+            rows += count;
+        }
+        Total { value, rows }
+    }
+
+    /// What of one target falls on the days of a window; nothing where none of its days does.
+    fn share_of(
+        &self,
+        target: Fraction,
+        (start, end): (i32, i32),
+        actual: &str,
+        pacing: Pacing,
+        window: Window,
+        combination: &Combination,
+    ) -> Option<Fraction> {
+        if start > window.last || end < window.first {
+            return None;
+        }
+        let month_of = |day: i32| self.calendar.index(Grain::Month, day);
+        let months: Vec<i32> = (month_of(start)..=month_of(end)).collect();
+        let first_known = self.first_index(actual, Grain::Month);
+        let is_known = |month: i32| {
+            first_known.is_some_and(|first| month >= first) && self.window(Grain::Month, month).last <= self.facts.as_of
+        };
+        let years: Vec<i32> =
+            (1..=pacing.years as i32).filter(|year| months.iter().all(|month| is_known(month - 12 * year))).collect();
+        let days_in = |month: i32| -> Vec<i32> { (start..=end).filter(|day| month_of(*day) == month).collect() };
+        let season = |month: i32| -> Fraction {
+            let before = years.iter().filter_map(|year| {
+                self.answer(actual, self.window(Grain::Month, month - 12 * year), Some(combination)).value
+            });
+            let whole = self.window(Grain::Month, month);
+            let present = Fraction::new(days_in(month).len() as i128, i128::from(whole.last - whole.first + 1));
+            before.fold(Fraction::ZERO, Fraction::plus).times(present).max(Fraction::ZERO)
+        };
+        let mut weights: Vec<Fraction> = months.iter().map(|month| season(*month)).collect();
+        if weights.iter().all(|weight| weight.is_zero()) {
+            weights = months.iter().map(|month| Fraction::whole(days_in(*month).len() as i128)).collect();
+        }
+        let all = weights.iter().copied().fold(Fraction::ZERO, Fraction::plus);
+        let (mut passed, mut before, mut share) = (Fraction::ZERO, Fraction::ZERO, Fraction::ZERO);
+        for (month, weight) in months.iter().zip(weights) {
+            passed = passed.plus(weight);
+            let until = if passed == all { target } else { cents(target.times(passed.over(all).unwrap())) };
+            let part = until.minus(before);
+            before = until;
+            let days = days_in(*month);
+            // The month's part day by day: each day ends at a running total in cents, the last one at the part.
+            let total_after = |count: usize| match count == days.len() {
+                true => part,
+                false => cents(part.times(Fraction::new(count as i128, days.len() as i128))),
+            };
+            for (place, day) in days.iter().enumerate() {
+                if (window.first..=window.last).contains(day) {
+                    share = share.plus(total_after(place + 1).minus(total_after(place)));
+                }
+            }
+        }
+        Some(share)
     }
 
     fn derived(&self, derived: &Derived, window: Window, combination: Option<&Combination>) -> Answer {
@@ -503,6 +593,14 @@ fn at_share(numbers: &[Fraction], share: Fraction) -> Option<Fraction> {
     Some(numbers[below].plus(step.times(rest)))
 }
 
+/// Rounded to the cent, half away from zero.
+fn cents(value: Fraction) -> Fraction {
+    let is_negative = value < Fraction::ZERO;
+    let magnitude = if is_negative { Fraction::ZERO.minus(value) } else { value };
+    let rounded = Fraction::scaled(magnitude.times(Fraction::whole(100)).plus(Fraction::new(1, 2)).floor(), 2);
+    if is_negative { Fraction::ZERO.minus(rounded) } else { rounded }
+}
+
 /// Slope of the least-squares line through values at equal distances.
 fn slope(values: &[Fraction]) -> Option<Fraction> {
     let count = Fraction::whole(values.len() as i128);
@@ -598,6 +696,11 @@ fn target_measure(metric: &str, scope: &str) -> Measure {
     }
 }
 
+/// Targets with the last day of their period.
+fn spread_leaf(metric: &str, scope: &str) -> Leaf {
+    Leaf { until: Some("period_end".into()), ..measure_leaf(&target_measure(metric, scope)) }
+}
+
 /// The leaves below a KPI.
 fn leaf_requests(definitions: &BTreeMap<String, Definition>, kpi: &str, scope: &str) -> Vec<Leaf> {
     let terms = |parts: &[&Part]| -> Vec<Leaf> {
@@ -620,7 +723,7 @@ fn leaf_requests(definitions: &BTreeMap<String, Definition>, kpi: &str, scope: &
         Compute::Retention { retention } => vec![retention_leaf(retention)],
         Compute::Survival { survival } => survival_leaves(survival).to_vec(),
         Compute::Derived(derived) => leaf_requests(definitions, &derived.of, scope),
-        Compute::Attainment { actual, metric, show } => {
+        Compute::Attainment { actual, metric, show, .. } => {
             let mut leaves = vec![measure_leaf(&target_measure(metric, scope))];
             if *show != AttainmentShow::Target {
                 leaves.extend(leaf_requests(definitions, actual, scope));

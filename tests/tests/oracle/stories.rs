@@ -563,3 +563,54 @@ fn a_survival_of_the_users_own_is_checked_and_answered() {
     let settings = Settings { kpis: Some(folder.path().to_owned()), ..plain() };
     Story::of(&world).tells(&settings, &ask("own"), &["all 240 hours"]);
 }
+
+#[test]
+fn a_target_is_spread_by_its_own_season() {
+    let mut world = World::new("2024-02-29");
+    // A year ago the first quarter brought 100, 100 and 200, this one 60 and 120 so far.
+    for (id, amount, close) in [
+        (1, 100, "2023-01-15"),
+        (2, 100, "2023-02-15"),
+        (3, 200, "2023-03-15"),
+        (4, 60, "2024-01-15"),
+        (5, 120, "2024-02-15"),
+    ] {
+        world.add("deals", &format!("deal_id={id} account_id=a name=x region=East status=won stage=s amount={amount} currency=USD close_date={close}"));
+    }
+    for (id, scope, value) in
+        [("c", "company", "400.01"), ("e", "region region=East", "80"), ("w", "region region=West", "91")]
+    {
+        world.add("targets", &format!("target_id={id} scope={scope} metric=revenue period_start=2024-01-01 period_end=2024-03-31 target_value={value} currency=USD"));
+    }
+    let story = Story::of(&world);
+    let of_quarter = |kpi: &str| Request { from: Some(day("2024-01-01")), to: Some(day("2024-04-01")), ..monthly(kpi) };
+    // 400.01 x 1/4 = 100.0025, x 2/4 = 200.005: totals of 100.00, 200.01 and 400.01.
+    let target = ["2024-01 100 USD", "2024-02 100.01 USD", "2024-03 200 USD"];
+    story.tells(&plain(), &of_quarter("revenue_target_paced"), &target);
+    let quarter = |kpi: &str| Request { grains: vec![Grain::Quarter], ..of_quarter(kpi) };
+    story.tells(&plain(), &quarter("revenue_target_paced"), &["2024-Q1 400.01 USD"]);
+    // 180 of the 200.01 that are due by the end of February.
+    story.tells(&plain(), &quarter("revenue_gap_paced"), &["2024-Q1 -20.01 USD"]);
+    story.tells(&plain(), &quarter("revenue_pace"), &["2024-Q1 0.89995500225 ratio"]);
+    // East has the season, West has none: 31, 29 and 31 of 91 days.
+    let by_region = Request { by: vec!["region".to_owned()], ..of_quarter("revenue_target_paced") };
+    let regions = [
+        "2024-01 East 20 USD",
+        "2024-01 West 31 USD",
+        "2024-02 East 20 USD",
+        "2024-02 West 29 USD",
+        "2024-03 East 40 USD",
+        "2024-03 West 31 USD",
+    ];
+    story.tells(&plain(), &by_region, &regions);
+    // On 10 January a third of its days were due: 10/31 of 100, to the cent, and nothing was reached.
+    story.tells(&as_of("2024-01-10"), &of_quarter("revenue_gap_paced"), &["2024-01 -32.26 USD"]);
+    // In 2022 there was nothing, and of the quarter after the running one nothing is known: by days.
+    world.add("targets", "target_id=n scope=company metric=revenue period_start=2025-01-01 period_end=2025-02-28 target_value=59 currency=USD");
+    let next =
+        Request { from: Some(day("2025-01-01")), to: Some(day("2025-03-01")), ..monthly("revenue_target_paced") };
+    // 100 : 100 of 2023, though two of 2024 are known as well: 160 : 220.
+    let spread = ["2025-01 24.84 USD", "2025-02 34.16 USD"];
+    Story::of(&world).tells(&plain(), &next, &spread);
+    Story::of(&world).tells(&as_of("2023-02-10"), &next, &["2025-01 31 USD", "2025-02 28 USD"]);
+}

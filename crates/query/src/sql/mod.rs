@@ -11,6 +11,7 @@ mod dialect;
 mod expression;
 mod kinds;
 mod leaf;
+mod pacing;
 mod series;
 mod survival;
 mod tables;
