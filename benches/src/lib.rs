@@ -14,8 +14,8 @@ use dealframe_query::{Catalogue, Engine, QueryError};
 use dealframe_synth::{SynthError, SynthOptions, Vendor, synthesise};
 
 /// The kinds of definitions, as [`dealframe_model::kpi::Compute::kind`] names them.
-pub const KINDS: [&str; 9] =
-    ["flow", "ratio", "total", "stock", "derived", "formula", "retention", "recurring", "attainment"];
+pub const KINDS: [&str; 10] =
+    ["flow", "ratio", "total", "stock", "derived", "formula", "retention", "survival", "recurring", "attainment"];
 
 /// Why a bench cannot run.
 #[derive(Debug, thiserror::Error)]

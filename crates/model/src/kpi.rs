@@ -75,6 +75,17 @@ impl Unit {
             Self::Number => "number",
         }
     }
+
+    /// How many of a unit of time a day has.
+    pub fn in_a_day(self) -> Option<i64> {
+        match self {
+            Self::Days => Some(1),
+            Self::Hours => Some(24),
+            Self::Minutes => Some(1_440),
+            Self::Seconds => Some(86_400),
+            Self::Money | Self::Count | Self::Ratio | Self::Months | Self::Number => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -118,10 +129,20 @@ pub enum Compute {
     Formula { formula: String },
     /// Customers seen in one period and again in the next.
     Retention { retention: Retention },
+    /// How long something takes, with what still runs counted as not yet ended: the Kaplan-Meier estimate.
+    Survival { survival: Survival },
     /// Movements of recurring revenue: new, expansion, contraction, churn, reactivation, or their sum.
     Recurring { movement: Movement },
     /// Actual against target, over the targets of one metric.
-    Attainment { metric: String, actual: String, show: AttainmentShow },
+    Attainment {
+        metric: String,
+        actual: String,
+        show: AttainmentShow,
+        /// Spreads each target over the days of its own period, and sets what was reached against the share of it
+        /// that falls on the days until the as-of day.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pacing: Option<Pacing>,
+    },
 }
 
 impl Compute {
@@ -135,6 +156,7 @@ impl Compute {
             Self::Derived(_) => "derived",
             Self::Formula { .. } => "formula",
             Self::Retention { .. } => "retention",
+            Self::Survival { .. } => "survival",
             Self::Recurring { .. } => "recurring",
             Self::Attainment { .. } => "attainment",
         }
@@ -352,6 +374,37 @@ pub enum RetentionShow {
     Lost,
 }
 
+/// The time from the entry of a row to its end, in the unit of the KPI, which is one of time.
+///
+/// Rows are put into periods by their entry. Each is watched for the whole days from its entry to
+/// the as-of day: what took longer, or has not ended, counts as still running after that time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Survival {
+    pub table: String,
+    /// Date column of the entry: the watch begins with it.
+    pub date: String,
+    /// How long a row took that has ended. Where it is null the row does not count.
+    pub of: String,
+    /// Rows that have ended; all others still run.
+    pub ended: String,
+    /// Rows that count.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    pub show: SurvivalShow,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SurvivalShow {
+    /// The shortest time after which at most half still run; null while more do.
+    Median,
+    /// The shortest time after which at most a tenth still run; null while more do.
+    P90,
+    /// The restricted mean: the area under the curve up to the longest time watched; null where nothing has ended.
+    Mean,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Movement {
@@ -361,6 +414,15 @@ pub enum Movement {
     Churn,
     Reactivation,
     Net,
+}
+
+/// How a target is spread: by the season of its own actual figures, else evenly by days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pacing {
+    /// So many years before a target's period say how much of it falls on each of its months. Years whose months are
+    /// not all known on the as-of day say nothing; 0 spreads evenly.
+    pub years: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

@@ -236,6 +236,7 @@ impl Catalogue {
             let mut seen = vec![definition.id.clone()];
             self.check_cycle(target, &mut seen).map_err(|reason| Fault::new(path, reason))?;
         }
+        check::unit(definition)?;
         check::meaning(&definition.compute)
     }
 

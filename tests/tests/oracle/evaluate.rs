@@ -10,8 +10,8 @@ use std::rc::Rc;
 
 use dealframe_model::calendar::{Calendar, Grain};
 use dealframe_model::kpi::{
-    Aggregate, At, AttainmentShow, Base, Compute, Definition, Derived, Empty, Measure, Movement, Operation, Part,
-    Reset, Retention, RetentionShow, Stock, Term,
+    Aggregate, At, AttainmentShow, Base, Compute, Definition, Derived, Empty, Measure, Movement, Operation, Pacing,
+    Part, Reset, Retention, RetentionShow, Stock, Survival, SurvivalShow, Term, Unit,
 };
 
 use super::derived::Facts;
@@ -134,9 +134,12 @@ impl<'a> Question<'a> {
                 let factor = Fraction::whole(i128::from(*factor));
                 quotient(above.value, below.value, factor, below.rows)
             }
+            Compute::Survival { survival } => plain(self.survival(survival, definition.unit, window, combination)),
             Compute::Recurring { movement } => plain(self.flow(&movement_measure(*movement), window, combination)),
             Compute::Retention { retention } => self.retention(retention, window, combination),
-            Compute::Attainment { metric, actual, show } => self.attainment(metric, actual, *show, window, combination),
+            Compute::Attainment { metric, actual, show, pacing } => {
+                self.attainment(metric, actual, (*show, *pacing), window, combination)
+            }
             Compute::Derived(derived) => self.derived(derived, window, combination),
             Compute::Formula { formula } => self.formula(formula, window, combination),
         }
@@ -285,15 +288,72 @@ impl<'a> Question<'a> {
         quotient(whole(shown), whole(before.len()), Fraction::whole(1), before.len() as i64)
     }
 
+    /// Everybody is followed for the days from entry to the as-of day; who had not ended by then still ran.
+    fn survival(&self, survival: &Survival, unit: Unit, window: Window, combination: Option<&Combination>) -> Total {
+        let in_a_day = match unit {
+            Unit::Days => 1,
+            Unit::Hours => 24,
+            Unit::Minutes => 24 * 60,
+            Unit::Seconds => 24 * 60 * 60,
+            other => panic!("a survival in {}", other.name()),
+        };
+        // Times of those who ended, and of those who still ran.
+        let (mut ended, mut running) = (Vec::new(), Vec::new());
+        for (leaf, is_end) in survival_leaves(survival).into_iter().zip([true, false]) {
+            for row in self.candidates(leaf).iter() {
+                if combination.is_some_and(|wanted| row.combination != *wanted)
+                    || !(window.first..=window.last).contains(&row.from)
+                {
+                    continue;
+                }
+                let followed = Fraction::whole(i128::from(self.facts.as_of - row.from) * in_a_day);
+                match row.of.as_number() {
+                    Some(took) if is_end && took <= followed => ended.push(took),
+                    None if is_end => {}
+                    _ => running.push(followed),
+                }
+            }
+        }
+        let all: Vec<Fraction> = ended.iter().chain(&running).copied().collect();
+        let rows = all.len() as i64;
+        // The share still running after a time, from the definition: a factor for every time at which somebody ended.
+        let share_after = |time: Fraction| -> Fraction {
+            let times: BTreeSet<Fraction> = ended.iter().filter(|end| **end <= time).copied().collect();
+            times.into_iter().fold(Fraction::whole(1), |share, at| {
+                let followed = all.iter().filter(|other| **other >= at).count() as i128;
+                let ends = ended.iter().filter(|other| **other == at).count() as i128;
+                share.times(Fraction::new(followed - ends, followed))
+            })
+        };
+        let times: Vec<Fraction> = all.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        let first_below = |limit: Fraction| times.iter().copied().find(|time| share_after(*time) <= limit);
+        let value = match survival.show {
+            SurvivalShow::Median => first_below(Fraction::new(1, 2)),
+            SurvivalShow::P90 => first_below(Fraction::new(1, 10)),
+            SurvivalShow::Mean if ended.is_empty() => None,
+            SurvivalShow::Mean => times.first().map(|first| {
+                let between = times.windows(2).map(|two| share_after(two[0]).times(two[1].minus(two[0])));
+                between.fold(*first, Fraction::plus).rounded()
+            }),
+        };
+        Total { value, rows }
+    }
+
     fn attainment(
         &self,
         metric: &str,
         actual: &str,
-        show: AttainmentShow,
+        (show, pacing): (AttainmentShow, Option<Pacing>),
         window: Window,
         combination: Option<&Combination>,
     ) -> Answer {
-        let target = self.flow(&target_measure(metric, self.scope()), window, combination);
+        let target = match pacing {
+            None => self.flow(&target_measure(metric, self.scope()), window, combination),
+            Some(pacing) => {
+                let last = if show == AttainmentShow::Target { i32::MAX } else { self.facts.as_of };
+                self.spread(metric, actual, pacing, Window { last: window.last.min(last), ..window }, combination)
+            }
+        };
         // Null where no target was set.
         let target = Total { value: target.value.filter(|_| target.rows > 0), ..target };
         let actual = self.answer(actual, window, combination);
@@ -305,6 +365,88 @@ impl<'a> Question<'a> {
                 Answer { value, numerator: actual.value, denominator: target.value, rows: actual.rows }
             }
         }
+    }
+
+    /// What of the targets falls on the days of a window, target by target and month by month.
+    fn spread(
+        &self,
+        metric: &str,
+        actual: &str,
+        pacing: Pacing,
+        window: Window,
+        combination: Option<&Combination>,
+    ) -> Total {
+        // Targets of the same period and combination are one.
+        let mut together: BTreeMap<(i32, i32, &Combination), (Fraction, i64)> = BTreeMap::new();
+        let candidates = self.candidates(spread_leaf(metric, self.scope()));
+        for row in candidates.iter().filter(|row| combination.is_none_or(|wanted| row.combination == *wanted)) {
+            let (Some(until), Some(value)) = (row.until, row.of.as_number()) else { continue };
+            let sum = together.entry((row.from, until.max(row.from), &row.combination)).or_insert((Fraction::ZERO, 0));
+            *sum = (sum.0.plus(value), sum.1 + 1);
+        }
+        let (mut value, mut rows) = (None, 0);
+        for ((start, end, own), (target, count)) in together {
+            let Some(share) = self.share_of(target, (start, end), actual, pacing, window, own) else { continue };
+            value = Some(value.unwrap_or(Fraction::ZERO).plus(share));
+            rows += count;
+        }
+        Total { value, rows }
+    }
+
+    /// What of one target falls on the days of a window; nothing where none of its days does.
+    fn share_of(
+        &self,
+        target: Fraction,
+        (start, end): (i32, i32),
+        actual: &str,
+        pacing: Pacing,
+        window: Window,
+        combination: &Combination,
+    ) -> Option<Fraction> {
+        if start > window.last || end < window.first {
+            return None;
+        }
+        let month_of = |day: i32| self.calendar.index(Grain::Month, day);
+        let months: Vec<i32> = (month_of(start)..=month_of(end)).collect();
+        let first_known = self.first_index(actual, Grain::Month);
+        let is_known = |month: i32| {
+            first_known.is_some_and(|first| month >= first) && self.window(Grain::Month, month).last <= self.facts.as_of
+        };
+        let years: Vec<i32> =
+            (1..=pacing.years as i32).filter(|year| months.iter().all(|month| is_known(month - 12 * year))).collect();
+        let days_in = |month: i32| -> Vec<i32> { (start..=end).filter(|day| month_of(*day) == month).collect() };
+        let season = |month: i32| -> Fraction {
+            let before = years.iter().filter_map(|year| {
+                self.answer(actual, self.window(Grain::Month, month - 12 * year), Some(combination)).value
+            });
+            let whole = self.window(Grain::Month, month);
+            let present = Fraction::new(days_in(month).len() as i128, i128::from(whole.last - whole.first + 1));
+            before.fold(Fraction::ZERO, Fraction::plus).times(present).max(Fraction::ZERO)
+        };
+        let mut weights: Vec<Fraction> = months.iter().map(|month| season(*month)).collect();
+        if weights.iter().all(|weight| weight.is_zero()) {
+            weights = months.iter().map(|month| Fraction::whole(days_in(*month).len() as i128)).collect();
+        }
+        let all = weights.iter().copied().fold(Fraction::ZERO, Fraction::plus);
+        let (mut passed, mut before, mut share) = (Fraction::ZERO, Fraction::ZERO, Fraction::ZERO);
+        for (month, weight) in months.iter().zip(weights) {
+            passed = passed.plus(weight);
+            let until = if passed == all { target } else { cents(target.times(passed.over(all).unwrap())) };
+            let part = until.minus(before);
+            before = until;
+            let days = days_in(*month);
+            // The month's part day by day: each day ends at a running total in cents, the last one at the part.
+            let total_after = |count: usize| match count == days.len() {
+                true => part,
+                false => cents(part.times(Fraction::new(count as i128, days.len() as i128))),
+            };
+            for (place, day) in days.iter().enumerate() {
+                if (window.first..=window.last).contains(day) {
+                    share = share.plus(total_after(place + 1).minus(total_after(place)));
+                }
+            }
+        }
+        Some(share)
     }
 
     fn derived(&self, derived: &Derived, window: Window, combination: Option<&Combination>) -> Answer {
@@ -469,6 +611,14 @@ fn at_share(numbers: &[Fraction], share: Fraction) -> Option<Fraction> {
     Some(numbers[below].plus(step.times(rest)))
 }
 
+/// Rounded to the cent, half away from zero.
+fn cents(value: Fraction) -> Fraction {
+    let is_negative = value < Fraction::ZERO;
+    let magnitude = if is_negative { Fraction::ZERO.minus(value) } else { value };
+    let rounded = Fraction::scaled(magnitude.times(Fraction::whole(100)).plus(Fraction::new(1, 2)).floor(), 2);
+    if is_negative { Fraction::ZERO.minus(rounded) } else { rounded }
+}
+
 /// Slope of the least-squares line through values at equal distances.
 fn slope(values: &[Fraction]) -> Option<Fraction> {
     let count = Fraction::whole(values.len() as i128);
@@ -514,6 +664,24 @@ fn retention_leaf(retention: &Retention) -> Leaf {
     }
 }
 
+/// Those who ended, and those who did not.
+fn survival_leaves(survival: &Survival) -> [Leaf; 2] {
+    let Survival { table, date, of, ended, filter, .. } = survival;
+    let met = filter.as_deref().unwrap_or("true");
+    [
+        (format!("({met}) and ({ended})"), Some(of.clone())),
+        (format!("({met}) and case when {ended} then 0 else 1 end = 1"), None),
+    ]
+    .map(|(filter, of)| Leaf {
+        table: table.clone(),
+        from: date.clone(),
+        until: None,
+        of,
+        filter: Some(filter),
+        ahead: false,
+    })
+}
+
 fn movement_measure(movement: Movement) -> Measure {
     let name = match movement {
         Movement::New => Some("new"),
@@ -546,6 +714,11 @@ fn target_measure(metric: &str, scope: &str) -> Measure {
     }
 }
 
+/// Targets with the last day of their period.
+fn spread_leaf(metric: &str, scope: &str) -> Leaf {
+    Leaf { until: Some("period_end".into()), ..measure_leaf(&target_measure(metric, scope)) }
+}
+
 /// The leaves below a KPI.
 fn leaf_requests(definitions: &BTreeMap<String, Definition>, kpi: &str, scope: &str) -> Vec<Leaf> {
     let terms = |parts: &[&Part]| -> Vec<Leaf> {
@@ -566,8 +739,9 @@ fn leaf_requests(definitions: &BTreeMap<String, Definition>, kpi: &str, scope: &
         Compute::Ratio { numerator, denominator, .. } => terms(&[numerator, denominator]),
         Compute::Recurring { movement } => vec![measure_leaf(&movement_measure(*movement))],
         Compute::Retention { retention } => vec![retention_leaf(retention)],
+        Compute::Survival { survival } => survival_leaves(survival).to_vec(),
         Compute::Derived(derived) => leaf_requests(definitions, &derived.of, scope),
-        Compute::Attainment { actual, metric, show } => {
+        Compute::Attainment { actual, metric, show, .. } => {
             let mut leaves = vec![measure_leaf(&target_measure(metric, scope))];
             if *show != AttainmentShow::Target {
                 leaves.extend(leaf_requests(definitions, actual, scope));

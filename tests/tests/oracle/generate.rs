@@ -497,15 +497,25 @@ fn target(draw: &mut Draw, place: usize) -> Row {
     let of = |wanted: &str, value: Value| if scope.as_text() == Some(wanted) { value } else { Value::Null };
     let (region, team) = (draw.text(REGIONS), draw.text(&["Blue", "Red"]));
     let owner = Value::Text(format!("u{}", draw.below(5)));
+    let (metric, value) = (draw.text(&["revenue", "deals_won", "leads", "revenue"]), draw.below(40) as i64 * 250);
+    // Months, quarters, years and the odd period across months; none beyond the days that questions are about.
+    let end = match draw.below(6) {
+        0..=2 => date::add_months(start, 1) - 1,
+        3 => date::add_months(start, 3) - 1,
+        4 => date::add_months(start, 12) - 1,
+        _ => start + draw.below(80) as i32,
+    };
+    let start = if draw.below(8) == 7 { start + 9 } else { start };
+    let end = end.min(day("2024-12-31"));
     Row::from([
         ("target_id", draw.number("g", place)),
-        ("metric", draw.text(&["revenue", "deals_won", "leads", "revenue"])),
+        ("metric", metric),
         ("region", of("region", region)),
         ("team", of("team", team)),
         ("owner_id", of("owner", owner)),
         ("period_start", Value::Date(start)),
-        ("period_end", Value::Date(date::add_months(start, 1) - 1)),
-        ("target_value", Value::whole(draw.below(40) as i64 * 250)),
+        ("period_end", Value::Date(end)),
+        ("target_value", Value::whole(value)),
         ("currency", Value::text("EUR")),
         ("scope", scope),
     ])

@@ -671,3 +671,152 @@ fn a_folder_of_definitions_that_cannot_be_read_is_called_by_its_name() {
         assert!(error.hint().unwrap().contains("--kpis") && error.is_user_fault(), "{error}");
     }
 }
+
+#[test]
+fn what_still_runs_is_neither_left_out_nor_over() {
+    let mut world = World::new("2024-03-31");
+    // Created on 1 January, 90 days before the newest day: decided after 10, 20 and 60 days, one still open.
+    let deals = [("won", "2024-01-11"), ("lost", "2024-01-21"), ("won", "2024-03-01"), ("open", "2024-02-15")];
+    for (id, (status, close)) in deals.iter().enumerate() {
+        world.add(
+            "deals",
+            &format!(
+                "deal_id={id} account_id=a name=x status={status} stage=s close_date={close} created_date=2024-01-01"
+            ),
+        );
+    }
+    // Of the two of March only one is decided, after 10 days.
+    for (id, status, close) in [(8, "won", "2024-03-11"), (9, "open", "2024-06-30")] {
+        world.add(
+            "deals",
+            &format!(
+                "deal_id={id} account_id=a name=x status={status} stage=s close_date={close} created_date=2024-03-01"
+            ),
+        );
+    }
+    let story = Story::of(&world);
+    // 3/4, 1/2 and 1/4 are left after 10, 20 and 60 days; a half that is exactly a half counts.
+    let median = ["2024-01 20 days", "2024-03 10 days"];
+    story.tells(&plain(), &monthly("sales_cycle_closed_median_censored"), &median);
+    story.tells(&plain(), &monthly("sales_cycle_closed_p90_censored"), &["2024-01 null days", "2024-03 null days"]);
+    // 10 + 10 x 3/4 + 40 x 1/2 + 30 x 1/4, and 10 + 20 x 1/2.
+    story.tells(&plain(), &monthly("sales_cycle_closed_mean_censored"), &["2024-01 45 days", "2024-03 20 days"]);
+    // The lost one is never won: 3/4 are not won after 10 days, 1/2 after 60.
+    let won = ["2024-01 60 days", "2024-03 10 days"];
+    story.tells(&plain(), &monthly("sales_cycle_won_median_censored"), &won);
+    // All six together, for 90 or for 30 days: 4/6 are left after 10, 3/6 after 20 days, whoever is watched no longer.
+    story.tells(&plain(), &ask("sales_cycle_closed_median_censored"), &["all 20 days"]);
+    // On 20 January one was decided after 10 days and three had been open for 19; the lost one was lost a day later.
+    let early = as_of("2024-01-20");
+    story.tells(&early, &monthly("sales_cycle_closed_median_censored"), &["2024-01 null days"]);
+    // 10 + 9 x 3/4.
+    story.tells(&early, &monthly("sales_cycle_closed_mean_censored"), &["2024-01 16.75 days"]);
+    // On 5 January none had been decided.
+    for kpi in ["sales_cycle_closed_median_censored", "sales_cycle_closed_mean_censored"] {
+        story.tells(&as_of("2024-01-05"), &monthly(kpi), &["2024-01 null days"]);
+    }
+    // The readings that drop: 10 and 60 days of the won ones, by their close.
+    story.tells(&plain(), &monthly("sales_cycle_median"), &["2024-01 10 days", "2024-03 35 days"]);
+}
+
+#[test]
+fn times_in_minutes_are_watched_for_whole_days() {
+    let mut world = World::new("2024-03-03");
+    for (id, minutes, closed, created) in [
+        (1, " resolution_minutes=30", "true", "2024-03-01"),
+        (2, " resolution_minutes=2880", "true", "2024-03-01"),
+        (3, "", "false", "2024-03-01"),
+        // Its time is unknown: not counted.
+        (4, "", "true", "2024-03-01"),
+        // Created today: nothing is known of it yet, whatever it took.
+        (5, " resolution_minutes=5", "true", "2024-03-03"),
+    ] {
+        world.add("tickets", &format!("ticket_id={id} is_closed={closed} created_date={created}{minutes}"));
+    }
+    let story = Story::of(&world);
+    let daily = |kpi: &str| Request { grains: vec![Grain::Day], sparse: true, ..ask(kpi) };
+    let median = ["2024-03-01 2880 minutes", "2024-03-03 null minutes"];
+    story.tells(&plain(), &daily("resolution_time_median_censored"), &median);
+    // 30 + 2850 x 2/3.
+    let mean = ["2024-03-01 1930 minutes", "2024-03-03 null minutes"];
+    story.tells(&plain(), &daily("resolution_time_mean_censored"), &mean);
+}
+
+#[test]
+fn a_survival_of_the_users_own_is_checked_and_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = "id: own\nname: n\nfamily: own\nunit: hours\nbetter: lower\ncompute:\n  kind: survival\n  survival:\n    \
+                table: deals\n    date: created_date\n    of: 24 * days_between(created_date, close_date)\n    \
+                ended: status = 'lost'\n    show: median\nwhat: w\nformula: f\nwhy: w\npopulation: p\ncaveats: c\n\
+                example: e\ninventory: [X]\nrelated: []\n";
+    let path = folder.path().join("own.yaml");
+    for (from, to, complaint) in [
+        ("unit: hours", "unit: count", "not in count"),
+        ("show: median", "show: mode", "median, p90, mean"),
+        ("status = 'lost'", "nothing = 'lost'", "no column or segment `nothing`"),
+        ("date: created_date", "date: status", "no date"),
+    ] {
+        fs::write(&path, good.replace(from, to)).unwrap();
+        let error = dealframe_query::Catalogue::load(Some(folder.path())).err().unwrap().to_string();
+        assert!(error.contains(complaint) && error.contains("own.yaml"), "{error}");
+    }
+    fs::write(&path, good).unwrap();
+    let mut world = World::new("2024-03-31");
+    world.add(
+        "deals",
+        "deal_id=1 account_id=a name=x status=lost stage=s close_date=2024-01-11 created_date=2024-01-01",
+    );
+    let settings = Settings { kpis: Some(folder.path().to_owned()), ..plain() };
+    Story::of(&world).tells(&settings, &ask("own"), &["all 240 hours"]);
+}
+
+#[test]
+fn a_target_is_spread_by_its_own_season() {
+    let mut world = World::new("2024-02-29");
+    // A year ago the first quarter brought 100, 100 and 200, this one 60 and 120 so far.
+    for (id, amount, close) in [
+        (1, 100, "2023-01-15"),
+        (2, 100, "2023-02-15"),
+        (3, 200, "2023-03-15"),
+        (4, 60, "2024-01-15"),
+        (5, 120, "2024-02-15"),
+    ] {
+        world.add("deals", &format!("deal_id={id} account_id=a name=x region=East status=won stage=s amount={amount} currency=USD close_date={close}"));
+    }
+    for (id, scope, value) in
+        [("c", "company", "400.01"), ("e", "region region=East", "80"), ("w", "region region=West", "91")]
+    {
+        world.add("targets", &format!("target_id={id} scope={scope} metric=revenue period_start=2024-01-01 period_end=2024-03-31 target_value={value} currency=USD"));
+    }
+    let story = Story::of(&world);
+    let of_quarter = |kpi: &str| Request { from: Some(day("2024-01-01")), to: Some(day("2024-04-01")), ..monthly(kpi) };
+    // 400.01 x 1/4 = 100.0025, x 2/4 = 200.005: totals of 100.00, 200.01 and 400.01.
+    let target = ["2024-01 100 USD", "2024-02 100.01 USD", "2024-03 200 USD"];
+    story.tells(&plain(), &of_quarter("revenue_target_paced"), &target);
+    let quarter = |kpi: &str| Request { grains: vec![Grain::Quarter], ..of_quarter(kpi) };
+    story.tells(&plain(), &quarter("revenue_target_paced"), &["2024-Q1 400.01 USD"]);
+    // 180 of the 200.01 that are due by the end of February.
+    story.tells(&plain(), &quarter("revenue_gap_paced"), &["2024-Q1 -20.01 USD"]);
+    story.tells(&plain(), &quarter("revenue_pace"), &["2024-Q1 0.89995500225 ratio"]);
+    // East has the season, West has none: 31, 29 and 31 of 91 days.
+    let by_region = Request { by: vec!["region".to_owned()], ..of_quarter("revenue_target_paced") };
+    let regions = [
+        "2024-01 East 20 USD",
+        "2024-01 West 31 USD",
+        "2024-02 East 20 USD",
+        "2024-02 West 29 USD",
+        "2024-03 East 40 USD",
+        "2024-03 West 31 USD",
+    ];
+    story.tells(&plain(), &by_region, &regions);
+    // On 10 January a third of its days were due: 10/31 of 100, to the cent, and nothing was reached.
+    story.tells(&as_of("2024-01-10"), &of_quarter("revenue_gap_paced"), &["2024-01 -32.26 USD"]);
+    // In 2022 there was nothing, and of the quarter after the running one nothing is known: by days.
+    world.add("targets", "target_id=n scope=company metric=revenue period_start=2025-01-01 period_end=2025-02-28 target_value=59 currency=USD");
+    let next =
+        Request { from: Some(day("2025-01-01")), to: Some(day("2025-03-01")), ..monthly("revenue_target_paced") };
+    // 100 : 100 of 2023, though two of 2024 are known as well: 160 : 220.
+    let spread = ["2025-01 24.84 USD", "2025-02 34.16 USD"];
+    Story::of(&world).tells(&plain(), &next, &spread);
+    Story::of(&world).tells(&as_of("2023-02-10"), &next, &["2025-01 31 USD", "2025-02 28 USD"]);
+}

@@ -6,7 +6,9 @@
 
 use dealframe_model::date;
 use dealframe_model::expression::{Expression, Literal};
-use dealframe_model::kpi::{Aggregate, Compute, Derived, Measure, Operation, Part, Retention, Stock, Within};
+use dealframe_model::kpi::{
+    Aggregate, Compute, Definition, Derived, Measure, Operation, Part, Retention, Stock, Survival, Within,
+};
 use dealframe_model::table::TABLES;
 
 use super::Fault;
@@ -32,9 +34,11 @@ pub(crate) fn references(compute: &Compute) -> Vec<(String, String)> {
             .map(|name| ("compute.formula".to_owned(), name))
             .collect(),
         Compute::Attainment { actual, .. } => vec![("compute.actual".to_owned(), actual.clone())],
-        Compute::Flow { .. } | Compute::Stock { .. } | Compute::Retention { .. } | Compute::Recurring { .. } => {
-            Vec::new()
-        }
+        Compute::Flow { .. }
+        | Compute::Stock { .. }
+        | Compute::Retention { .. }
+        | Compute::Survival { .. }
+        | Compute::Recurring { .. } => Vec::new(),
     }
 }
 
@@ -61,6 +65,7 @@ pub(crate) fn meaning(compute: &Compute) -> Result<(), Fault> {
             crate::formula::names(formula).map(|_| ()).map_err(|reason| Fault::new("compute.formula", reason))
         }
         Compute::Retention { retention: source } => retention("compute.retention", source),
+        Compute::Survival { survival: source } => survival("compute.survival", source),
         Compute::Derived(Derived { operation, .. }) => derived(operation),
         Compute::Recurring { .. } | Compute::Attainment { .. } => Ok(()),
     }
@@ -152,6 +157,24 @@ fn retention(path: &str, retention: &Retention) -> Result<(), Fault> {
     }
 }
 
+fn survival(path: &str, survival: &Survival) -> Result<(), Fault> {
+    let source = Source::new(path, &survival.table)?;
+    source.date("date", &survival.date)?;
+    source.aggregate(Aggregate::Sum, Some(&survival.of))?;
+    source.said("ended", Some(&survival.ended))?;
+    source.filter(survival.filter.as_deref())
+}
+
+/// Whether the unit of a KPI fits its kind: what measures time is told in a unit of time.
+pub(crate) fn unit(definition: &Definition) -> Result<(), Fault> {
+    if matches!(definition.compute, Compute::Survival { .. }) && definition.unit.in_a_day().is_none() {
+        let reason =
+            format!("a survival is told in days, hours, minutes or seconds, not in {}", definition.unit.name());
+        return Err(Fault::new("unit", reason));
+    }
+    Ok(())
+}
+
 /// A table that a place of a definition reads.
 struct Source<'a> {
     path: &'a str,
@@ -215,8 +238,13 @@ impl<'a> Source<'a> {
     }
 
     fn filter(&self, filter: Option<&str>) -> Result<(), Fault> {
-        let Some(text) = filter else { return Ok(()) };
-        let fault = |reason: String| self.fault("where", reason);
+        self.said("where", filter)
+    }
+
+    /// A condition in a field.
+    fn said(&self, field: &str, condition: Option<&str>) -> Result<(), Fault> {
+        let Some(text) = condition else { return Ok(()) };
+        let fault = |reason: String| self.fault(field, reason);
         let expression = parse::expression(text).map_err(|error| fault(error.to_string()))?;
         self.condition(&expression).map_err(fault)
     }

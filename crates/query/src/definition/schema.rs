@@ -21,7 +21,7 @@ pub(crate) fn schema() -> Json {
         root.insert("title".to_owned(), json!("KPI definition of dealframe"));
     }
     let tables: Vec<&str> = TABLES.iter().map(|table| table.name).chain(DERIVED).collect();
-    for kind in ["Measure", "Stock", "Retention"] {
+    for kind in ["Measure", "Stock", "Retention", "Survival"] {
         if let Some(table) =
             schema.pointer_mut(&format!("/$defs/{kind}/properties/table")).and_then(Json::as_object_mut)
         {

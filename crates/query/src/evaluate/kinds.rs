@@ -10,8 +10,8 @@ use dealframe_model::calendar::{Calendar, Grain};
 use dealframe_model::decimal;
 use dealframe_model::frame::{Number, QUOTIENT_SCALE, quotient};
 use dealframe_model::kpi::{
-    Aggregate, At, AttainmentShow, Base, Compute, Definition, Derived, Empty, Measure, Movement, Operation, Part,
-    Reset, Retention, RetentionShow, Term, Unit, Within,
+    Aggregate, At, AttainmentShow, Base, Compute, Definition, Derived, Empty, Measure, Movement, Operation, Pacing,
+    Part, Reset, Retention, RetentionShow, Term, Unit, Within,
 };
 use hashbrown::{HashMap, HashSet};
 
@@ -42,9 +42,10 @@ impl Walk<'_> {
             Compute::Derived(derived) => self.derived(&definition.id, derived, question),
             Compute::Formula { formula } => self.formula(&definition.id, formula, question),
             Compute::Retention { retention } => self.retention(retention, question),
+            Compute::Survival { survival } => self.survival(definition.unit, survival, question),
             Compute::Recurring { movement } => self.measure(&recurring(*movement), question),
-            Compute::Attainment { metric, actual, show } => {
-                self.attainment(&definition.id, metric, actual, *show, question)
+            Compute::Attainment { metric, actual, show, pacing } => {
+                self.attainment(&definition.id, metric, actual, (*show, *pacing), question)
             }
         }
     }
@@ -218,18 +219,24 @@ impl Walk<'_> {
         Ok(Series { span: points.span(), points, ..no_values(Point::NULL, false) })
     }
 
-    /// Actual against target. A target counts in the period in which its own period starts.
+    /// Actual against target. A target counts in the period in which its own period starts, unless it is spread.
     fn attainment(
         &mut self,
         kpi: &str,
         metric: &str,
         actual: &str,
-        show: AttainmentShow,
+        (show, pacing): (AttainmentShow, Option<Pacing>),
         question: &Question,
     ) -> Result<Series, QueryError> {
         let measure = target_measure(metric, actual, question)?;
         let currency = target_currency(self.facts, self.catalogue, actual)?;
-        let target = self.measure_of(&measure, currency.as_ref(), question)?;
+        let target = match pacing {
+            Some(pacing) => {
+                let to_date = show != AttainmentShow::Target;
+                self.spread(kpi, &measure, currency.as_ref(), (actual, pacing, to_date), question)?
+            }
+            None => self.measure_of(&measure, currency.as_ref(), question)?,
+        };
         if show == AttainmentShow::Target {
             return Ok(target);
         }
@@ -251,7 +258,8 @@ impl Walk<'_> {
                 }
             }
         });
-        Ok(Series { span: points.span(), points, ahead: true, currency, ..no_values(Point::NULL, false) })
+        let ahead = target.ahead;
+        Ok(Series { span: points.span(), points, ahead, currency, ..no_values(Point::NULL, false) })
     }
 }
 
@@ -619,9 +627,13 @@ fn seasonal_index(series: &Series, grain: Grain, calendar: &Calendar) -> Series 
     let at = |(period, combination): Key, point: &Point| -> Point {
         // Only whole years have a mean to compare with.
         let year = years.get(&(year_of(grain, period, reset, calendar), combination));
-        let mean = year.filter(|values| values.len() == in_year as usize).and_then(|values| mean(values));
-        match (point.value, mean) {
-            (Some(value), Some(mean)) => divided(value, mean, point.rows),
+        let year = year.filter(|values| values.len() == in_year as usize);
+        match (point.value, year.and_then(|values| sum(values)), year.and_then(|values| mean(values))) {
+            // Over the sum and not over the mean, which is rounded.
+            (Some(value), Some(sum), Some(mean)) => {
+                let whole = Number { value: value.value * i128::from(in_year), ..value };
+                Point { value: quotient(whole, sum), ..divided(value, mean, point.rows) }
+            }
             _ => Point { rows: point.rows, ..Point::NULL },
         }
     };

@@ -241,7 +241,7 @@ impl Walk<'_> {
     }
 
     /// The segments of a question, checked against a table.
-    fn dimensions(&self, fact: &Fact, question: &Question) -> Result<Vec<String>, QueryError> {
+    pub(super) fn dimensions(&self, fact: &Fact, question: &Question) -> Result<Vec<String>, QueryError> {
         for name in &question.by {
             if !matches!(fact.column(name).map(|column| &column.kind), Some(FactKind::Code { .. })) {
                 let available: Vec<String> = fact

@@ -2,17 +2,19 @@
 //!
 //! The same walk over a definition is done twice. The first time it only collects asks, so that
 //! the planner sees all of them at once; the second time it reads the cubes. A value is kept
-//! with numerator, denominator and row count. `leaf` reads measures and stocks, `kinds`
-//! combines them, `table` lays the result out as a frame.
+//! with numerator, denominator and row count. `leaf` reads measures and stocks, `survival`
+//! distributions of times, `pacing` spreads targets, `kinds` combines them, `table` lays the result out as a frame.
 
 mod converted;
 pub(crate) mod interval;
 pub(crate) mod kinds;
 pub(crate) mod leaf;
 pub(crate) mod money;
+pub(crate) mod pacing;
 pub(crate) mod past;
 pub(crate) mod points;
 pub(crate) mod space;
+pub(crate) mod survival;
 pub(crate) mod table;
 pub(crate) mod year;
 

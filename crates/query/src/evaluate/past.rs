@@ -90,6 +90,15 @@ pub(super) fn sources(compute: &Compute) -> Vec<(&str, &str)> {
             [of_part(numerator), of_part(denominator), ends.collect()].concat()
         }
         Compute::Total { part } => of_part(part),
-        _ => Vec::new(),
+        Compute::Retention { retention } => {
+            texts(&retention.table, [Some(&retention.date), Some(&retention.key), retention.filter.as_deref(), None])
+        }
+        Compute::Survival { survival } => texts(
+            &survival.table,
+            [Some(&survival.date), Some(&survival.of), Some(&survival.ended), survival.filter.as_deref()],
+        ),
+        Compute::Derived(_) | Compute::Formula { .. } | Compute::Recurring { .. } | Compute::Attainment { .. } => {
+            Vec::new()
+        }
     }
 }

@@ -69,6 +69,26 @@ impl Dialect {
         format!("CAST({expression} AS DECIMAL(30, {scale}))")
     }
 
+    /// A whole number of any size that occurs.
+    pub(super) fn whole(self, expression: &str) -> String {
+        match self {
+            Self::DuckDb => format!("CAST({expression} AS HUGEINT)"),
+            Self::Spark => format!("CAST({expression} AS DECIMAL(38, 0))"),
+        }
+    }
+
+    /// The quotient of two whole numbers, rounded half away from zero. The divisor is above 0.
+    pub(super) fn rounded_quotient(self, top: &str, bottom: &str) -> String {
+        let divided = |top: &str| {
+            let (top, bottom) = (self.whole(&format!("2 * {top} + {bottom}")), self.whole(&format!("2 * {bottom}")));
+            match self {
+                Self::DuckDb => format!("{top} // {bottom}"),
+                Self::Spark => format!("{top} DIV {bottom}"),
+            }
+        };
+        format!("CASE WHEN {top} < 0 THEN -({}) ELSE {} END", divided(&format!("-({top})")), divided(top))
+    }
+
     /// Days from one date to another.
     pub(super) fn days_between(self, start: &str, end: &str) -> String {
         match self {

@@ -5,8 +5,8 @@
 
 use dealframe_model::calendar::{Calendar, Grain};
 use dealframe_model::kpi::{
-    Aggregate, At, AttainmentShow, Base, Compute, Definition, Derived, Empty as EmptyRule, Measure, Operation, Part,
-    Reset, Retention, RetentionShow, Term,
+    Aggregate, At, AttainmentShow, Base, Compute, Definition, Derived, Empty as EmptyRule, Measure, Operation, Pacing,
+    Part, Reset, Retention, RetentionShow, Term,
 };
 
 use super::Compiler;
@@ -17,6 +17,7 @@ use crate::error::QueryError;
 use crate::evaluate::Question;
 use crate::evaluate::kinds::{recurring, target_currency, target_measure, within_days};
 use crate::evaluate::money::not_mixed;
+use crate::evaluate::pacing;
 use crate::formula::{self, Formula};
 
 impl Compiler<'_> {
@@ -43,9 +44,10 @@ impl Compiler<'_> {
             Compute::Derived(derived) => self.derived(&hint, derived, question),
             Compute::Formula { formula } => self.formula(&definition.id, &hint, formula, question),
             Compute::Retention { retention } => self.retention(&hint, retention, question),
+            Compute::Survival { survival } => self.survival(&hint, definition.unit, survival, question),
             Compute::Recurring { movement } => self.measure(&hint, &recurring(*movement), question),
-            Compute::Attainment { metric, actual, show } => {
-                self.attainment(&definition.id, &hint, (metric, actual, *show), question)
+            Compute::Attainment { metric, actual, show, pacing } => {
+                self.attainment(&definition.id, &hint, (metric, actual, *show, *pacing), question)
             }
         }
     }
@@ -556,17 +558,25 @@ impl Compiler<'_> {
         Ok(self.quotients(hint, body))
     }
 
-    /// Actual against target. A target counts in the period in which its own period starts.
+    /// Actual against target. A target counts in the period in which its own period starts, unless it is spread.
     fn attainment(
         &mut self,
         kpi: &str,
         hint: &str,
-        (metric, actual, show): (&str, &str, AttainmentShow),
+        (metric, actual, show, pacing): (&str, &str, AttainmentShow, Option<Pacing>),
         question: &Question,
     ) -> Result<Series, QueryError> {
         let measure = target_measure(metric, actual, question)?;
         let is_money = target_currency(&self.engine.facts, self.engine.catalogue(), actual)?.is_some();
-        let target = self.measure_of(&format!("{hint}_target"), &measure, is_money, question)?;
+        let target_hint = format!("{hint}_target");
+        let target = match pacing {
+            Some(pacing) => {
+                pacing::check(self.engine.catalogue(), kpi, actual)?;
+                let to_date = show != AttainmentShow::Target;
+                self.spread(&target_hint, &measure, is_money, (actual, pacing, to_date), question)?
+            }
+            None => self.measure_of(&target_hint, &measure, is_money, question)?,
+        };
         if show == AttainmentShow::Target {
             return Ok(target);
         }
@@ -587,7 +597,7 @@ impl Compiler<'_> {
         if show == AttainmentShow::Gap {
             series.scale = joint_scale(target.scale, reached.scale);
         }
-        series.ahead = true;
+        series.ahead = target.ahead;
         series.currency = common(kpi, &[&reached, &target])?;
         Ok(series)
     }

@@ -21,15 +21,27 @@ use crate::facts::{Fact, FactKind};
 use crate::parse;
 
 /// A measure or one side of a stock.
-struct Leaf<'a> {
-    table: &'a str,
-    date: &'a str,
-    aggregate: Aggregate,
-    of: Option<&'a str>,
-    filter: Option<&'a str>,
-    range: (Option<i32>, Option<i32>),
+pub(super) struct Leaf<'a> {
+    pub table: &'a str,
+    pub date: &'a str,
+    pub aggregate: Aggregate,
+    pub of: Option<&'a str>,
+    pub filter: Option<&'a str>,
+    pub range: (Option<i32>, Option<i32>),
     /// Targets that are amounts of money.
-    is_money_target: bool,
+    pub is_money_target: bool,
+}
+
+/// Rows that count, before they are put together.
+pub(super) struct Counted {
+    /// The period of a row.
+    pub period: &'static str,
+    /// Its segments, named.
+    pub named: String,
+    /// `FROM` and `WHERE`.
+    pub from: String,
+    /// What lines are told apart by.
+    pub keys: Vec<String>,
 }
 
 /// The lines of a leaf, not yet a CTE.
@@ -209,10 +221,29 @@ impl Compiler<'_> {
     fn lines(&mut self, leaf: &Leaf<'_>, question: &Question) -> Result<Lines, QueryError> {
         let fact = self.engine.facts.table(leaf.table)?;
         self.check_segments(&fact, &question.by)?;
-        let dialect = self.builder.dialect;
         let of = leaf.of.map(parse::expression).transpose()?;
-        let filter = leaf.filter.map(parse::expression).transpose()?;
         let Aggregated { sql: aggregate, present, rows, scale } = self.aggregate(leaf, &fact, of.as_ref())?;
+        let Counted { period, named, from, keys } = self.counted(leaf, &fact, of.as_ref(), present, question)?;
+        let group =
+            if keys.is_empty() { "HAVING COUNT(*) > 0".to_owned() } else { format!("GROUP BY {}", keys.join(", ")) };
+        let body =
+            format!("SELECT {period} AS period{named}, {aggregate} AS value, {rows} AS row_count\n  {from}\n  {group}");
+        let currency = currency(leaf, &fact, of.as_ref(), &question.by)?;
+        self.needs_rows |= currency == Currency::OfRows;
+        Ok(Lines { body, scale, currency })
+    }
+
+    /// The rows of the range that count, and what puts them into lines.
+    pub(super) fn counted(
+        &mut self,
+        leaf: &Leaf<'_>,
+        fact: &Fact,
+        of: Option<&Expression>,
+        present: Option<String>,
+        question: &Question,
+    ) -> Result<Counted, QueryError> {
+        let dialect = self.builder.dialect;
+        let filter = leaf.filter.map(parse::expression).transpose()?;
         let date = format!("t.{}", dialect.quoted(leaf.date));
         let mut conditions = Vec::new();
         conditions.extend(leaf.range.0.map(|from| format!("{date} >= {}", dialect.date(from))));
@@ -220,7 +251,7 @@ impl Compiler<'_> {
         if conditions.is_empty() {
             conditions.push(format!("{date} IS NOT NULL"));
         }
-        let writer = |text| Writer { fact: &fact, dialect, text };
+        let writer = |text| Writer { fact, dialect, text };
         if let (Some(filter), Some(text)) = (&filter, leaf.filter) {
             conditions.push(writer(text).condition(filter)?);
         }
@@ -228,14 +259,14 @@ impl Compiler<'_> {
             conditions.push(writer(&question.filter_text).condition(filter)?);
         }
         conditions.extend(present);
-        for expression in of.iter().chain(&filter).chain(&question.filter) {
+        for expression in of.into_iter().chain(&filter).chain(&question.filter) {
             expression.visit_columns(&mut |name| self.builder.need(leaf.table, name));
         }
         self.builder.need(leaf.table, leaf.date);
         for name in &question.by {
             self.builder.need(leaf.table, name);
         }
-        self.cover(&fact, leaf, question);
+        self.cover(fact, leaf, question);
         let columns: Vec<String> = question.by.iter().map(|name| format!("t.{}", dialect.quoted(name))).collect();
         let named: String =
             columns.iter().enumerate().map(|(position, column)| format!(", {column} AS s{}", position + 1)).collect();
@@ -250,17 +281,8 @@ impl Compiler<'_> {
         if !all {
             keys.insert(0, period.to_owned());
         }
-        let group =
-            if keys.is_empty() { "HAVING COUNT(*) > 0".to_owned() } else { format!("GROUP BY {}", keys.join(", ")) };
-        let body = format!(
-            "SELECT {period} AS period{named}, {aggregate} AS value, {rows} AS row_count\n  \
-             FROM {} AS t{calendar}\n  WHERE {}\n  {group}",
-            leaf.table,
-            conditions.join("\n    AND ")
-        );
-        let currency = currency(leaf, &fact, of.as_ref(), &question.by)?;
-        self.needs_rows |= currency == Currency::OfRows;
-        Ok(Lines { body, scale, currency })
+        let from = format!("FROM {} AS t{calendar}\n  WHERE {}", leaf.table, conditions.join("\n    AND "));
+        Ok(Counted { period, named, from, keys })
     }
 
     fn aggregate(&mut self, leaf: &Leaf<'_>, fact: &Fact, of: Option<&Expression>) -> Result<Aggregated, QueryError> {
@@ -354,7 +376,7 @@ impl Compiler<'_> {
     }
 }
 
-fn not_a_number(text: &str) -> QueryError {
+pub(super) fn not_a_number(text: &str) -> QueryError {
     QueryError::Expression { expression: text.to_owned(), reason: "expected a number".to_owned() }
 }
 

@@ -11,7 +11,9 @@ mod dialect;
 mod expression;
 mod kinds;
 mod leaf;
+mod pacing;
 mod series;
+mod survival;
 mod tables;
 
 use std::fmt::Write as _;
