@@ -39,7 +39,7 @@ pub struct Converted {
     pub stray_quote: bool,
     /// A column that was decided wrongly, by position.
     pub undecided: bool,
-    /// Newest business date.
+    /// Newest date of creation; of a table that has none, newest business date.
     pub newest: Option<i32>,
 }
 
@@ -108,10 +108,11 @@ pub fn convert(file: &TableFile, chunk: &Chunk, batch_id: &str) -> Result<Conver
         out: Converted::default(),
         all_utf8: std::str::from_utf8(bytes).is_ok(),
         has_nul: memchr::memchr(0, bytes).is_some(),
-        newest_column: plan
-            .table
-            .business_date
-            .and_then(|name| plan.columns.iter().position(|planned| planned.column.name == name)),
+        // The date of a deal is the one on which it is expected to close, and lies ahead.
+        newest_column: ["created_date"]
+            .into_iter()
+            .chain(plan.table.business_date)
+            .find_map(|name| plan.columns.iter().position(|planned| planned.column.name == name)),
         sense: sense::Rule::of(plan.table.name, &plan.columns),
         instants: Instants::of(plan),
         clocks: Vec::new(),

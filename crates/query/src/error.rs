@@ -92,7 +92,8 @@ impl QueryError {
             ),
             Self::Unsupported { hint, .. } | Self::Period { hint, .. } => Some(hint.clone()),
             Self::MixedCurrencies { .. } => Some(
-                "convert with --currency EUR (needs rows in fx_rates), or split with --by currency, or choose one with --where \"currency = 'EUR'\""
+                "convert with --currency EUR (needs rows in fx_rates), or choose one with --where \"currency = 'EUR'\", or, unless the \
+                 KPI is held against targets, split with --by currency"
                     .to_owned(),
             ),
             Self::NoCurrency { table, .. } => Some(format!(

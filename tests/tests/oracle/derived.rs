@@ -233,6 +233,9 @@ fn events(facts: &Facts, deal: &Row) -> Vec<State> {
         amount: cell(deal, "amount"),
         probability: cell(deal, "probability"),
     };
+    // Who tells stages only keeps silent about amounts: then the deal had the amount of its row all along.
+    let silent = changes.iter().all(|change| cell(change, "amount").is_null() && cell(change, "from_amount").is_null());
+    let worth = |told: Value| if silent { cell(deal, "amount") } else { told };
     let mut states = Vec::new();
     let Some(first) = changes.first() else {
         states.push(present);
@@ -251,7 +254,7 @@ fn events(facts: &Facts, deal: &Row) -> Vec<State> {
         won: false,
         // The stage of a deal that was closed says nothing about where it stood before.
         stage: if closing { cell(first, "from_stage") } else { said("from_stage", "stage") },
-        amount: said("from_amount", "amount"),
+        amount: worth(said("from_amount", "amount")),
         probability: said("from_probability", "probability"),
     });
     for change in &changes {
@@ -260,7 +263,7 @@ fn events(facts: &Facts, deal: &Row) -> Vec<State> {
             open: !matches!(status(change, "status").as_str(), "won" | "lost"),
             won: status(change, "status") == "won",
             stage: cell(change, "stage"),
-            amount: cell(change, "amount"),
+            amount: worth(cell(change, "amount")),
             probability: cell(change, "probability"),
         });
     }

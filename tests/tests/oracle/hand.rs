@@ -183,6 +183,16 @@ fn lead_conversion(world: &World, span: Span) -> Option<Fraction> {
 
 /// Stage, amount and probability of a deal on the evening of a day; nothing when it was not open then.
 fn standing(world: &World, deal: &Row, day: i32) -> Option<[Value; 3]> {
+    let [stage, amount, share] = told(world, deal, day)?;
+    let of_deal = |change: &&Row| cell(change, "deal_id") == cell(deal, "deal_id");
+    let names_amounts = |change: &Row| !cell(change, "amount").is_null() || !cell(change, "from_amount").is_null();
+    // What was never told is taken from today.
+    let is_told = rows(world, "stage_changes").filter(of_deal).any(names_amounts);
+    Some([stage, if is_told { amount } else { cell(deal, "amount") }, share])
+}
+
+/// The same as the changes tell it.
+fn told(world: &World, deal: &Row, day: i32) -> Option<[Value; 3]> {
     let mut changes: Vec<&Row> =
         rows(world, "stage_changes").filter(|change| cell(change, "deal_id") == cell(deal, "deal_id")).collect();
     changes.sort_by_key(|change| cell(change, "changed_at").as_instant());

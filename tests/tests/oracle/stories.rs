@@ -466,6 +466,33 @@ fn a_deal_that_came_and_went_in_a_day_never_stood_in_the_pipeline() {
 }
 
 #[test]
+fn a_history_of_stages_alone_says_nothing_of_amounts() {
+    let mut world = World::new("2024-04-30");
+    world.add(
+        "deals",
+        "deal_id=1 name=x stage=Lost status=lost amount=500 currency=EUR created_date=2024-01-06 close_date=2024-03-20",
+    );
+    world.add(
+        "deals",
+        "deal_id=2 name=x stage=a status=open amount=70 currency=EUR created_date=2024-01-06 close_date=2024-12-31",
+    );
+    for (number, deal, at, stage, status) in [
+        (1, 1, "2024-01-06", "a", "open"),
+        (2, 1, "2024-03-20", "Lost", "lost"),
+        (3, 2, "2024-01-06", "a", "open"),
+        (4, 2, "2024-03-10", "Lost", "lost"),
+        (5, 2, "2024-04-05", "a", "open"),
+    ] {
+        world.add("stage_changes", &format!("change_id={number} deal_id={deal} changed_at={at} changed_date={at} stage={stage} status={status} origin=history"));
+    }
+    let story = Story::of(&world);
+    let months = ["2024-01 570 EUR", "2024-02 570 EUR", "2024-03 0 EUR", "2024-04 70 EUR"];
+    story.tells(&plain(), &monthly("open_pipeline_value"), &months);
+    story.tells(&plain(), &monthly("pipeline_lost"), &["2024-03 -570 EUR"]);
+    story.tells(&plain(), &monthly("pipeline_reopened"), &["2024-04 70 EUR"]);
+}
+
+#[test]
 fn a_pipeline_in_another_currency_moves_with_the_rates_as_well() {
     let mut world = World::new("2024-02-29");
     world.add(

@@ -56,7 +56,8 @@ impl Tables<'_> {
             "deal_changes",
             format!(
                 "SELECT *,\n    ROW_NUMBER() OVER (PARTITION BY source_system, deal_id ORDER BY changed_at, change_id) AS place,\n    \
-                 COUNT(*) OVER (PARTITION BY source_system, deal_id) AS places\n  FROM {changes}"
+                 COUNT(*) OVER (PARTITION BY source_system, deal_id) AS places,\n    \
+                 COUNT(COALESCE(amount, from_amount)) OVER (PARTITION BY source_system, deal_id) AS amounts\n  FROM {changes}"
             ),
         );
         let deals =
@@ -66,7 +67,7 @@ impl Tables<'_> {
             "deal_spans",
             format!(
                 "SELECT d.source_system, d.deal_id, d.status, d.stage, d.amount, d.probability, d.created_date,\n    \
-                 COALESCE(l.places, 0) AS places,\n    \
+                 COALESCE(l.places, 0) AS places,\n    COALESCE(l.amounts, 0) AS amounts,\n    \
                  COALESCE(d.created_date, f.changed_date, {anchor}) AS start_date,\n    \
                  CASE WHEN d.status = 'open' THEN NULL\n      \
                  ELSE COALESCE(d.close_date, l.changed_date, d.created_date) END AS closing_date\n  FROM {deals} AS d\n  \
@@ -88,7 +89,7 @@ impl Tables<'_> {
              'open' AS status,\n    \
              CASE WHEN s.places > 0\n        THEN COALESCE(f.from_stage, CASE WHEN COALESCE(f.status, 'open') = 'open' THEN f.stage END)\n      \
              WHEN s.status = 'open' THEN s.stage END AS stage,\n    \
-             CASE WHEN s.places = 0 THEN s.amount ELSE COALESCE(f.from_amount, f.amount) END AS amount,\n    \
+             CASE WHEN s.amounts = 0 THEN s.amount ELSE COALESCE(f.from_amount, f.amount) END AS amount,\n    \
              CASE WHEN s.places = 0 THEN s.probability ELSE COALESCE(f.from_probability, f.probability) END AS probability,\n    \
              s.start_date, s.closing_date, s.status AS last_status\n  FROM deal_spans AS s\n  LEFT JOIN deal_changes AS f\n    \
              ON f.source_system = s.source_system AND f.deal_id = s.deal_id AND f.place = 1\n  \
@@ -96,7 +97,7 @@ impl Tables<'_> {
              SELECT s.source_system, s.deal_id, c.place, GREATEST(c.changed_date, s.start_date),\n    \
              (c.place = c.places AND s.status = 'open') OR COALESCE(c.status, 'open') = 'open', c.status,\n    \
              CASE WHEN c.place = c.places AND s.status = 'open' THEN s.stage ELSE c.stage END,\n    \
-             CASE WHEN c.place = c.places AND s.status = 'open' THEN s.amount ELSE c.amount END,\n    \
+             CASE WHEN s.amounts = 0 OR (c.place = c.places AND s.status = 'open') THEN s.amount ELSE c.amount END,\n    \
              CASE WHEN c.place = c.places AND s.status = 'open' THEN s.probability ELSE c.probability END,\n    \
              s.start_date, s.closing_date, s.status\n  FROM deal_changes AS c\n  JOIN deal_spans AS s\n    \
              ON s.source_system = c.source_system AND s.deal_id = c.deal_id\n  \

@@ -221,6 +221,9 @@ pub(super) fn stays(present: &Present, changes: &[Change], (open, won): (u32, u3
     }
     let first_change = changes.first().map(|change| change.date);
     let start = present.created.or(first_change).unwrap_or(anchor);
+    // A history of stages alone says nothing of amounts: not that there was none.
+    let tells_amounts = changes.iter().any(|change| change.amount.or(change.from_amount).is_some());
+    let amount_then = |told: Option<i64>| if tells_amounts { told } else { present.amount };
     let mut states: Vec<State> = Vec::with_capacity(changes.len() + 1);
     states.push(match changes.first() {
         Some(first) => {
@@ -235,7 +238,7 @@ pub(super) fn stays(present: &Present, changes: &[Change], (open, won): (u32, u3
                     0 => first.stage,
                     from => from,
                 },
-                amount: first.from_amount.or(first.amount),
+                amount: amount_then(first.from_amount.or(first.amount)),
                 probability: first.from_probability.or(first.probability),
             }
         }
@@ -255,7 +258,7 @@ pub(super) fn stays(present: &Present, changes: &[Change], (open, won): (u32, u3
         is_open: change.status == 0 || change.status == open,
         is_won: change.status == won,
         stage: change.stage,
-        amount: change.amount,
+        amount: amount_then(change.amount),
         probability: change.probability,
     }));
     if present.is_open
