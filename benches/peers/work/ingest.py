@@ -15,8 +15,8 @@ from measure import Entry, in_turn
 from work import Section, empty
 
 NOTES = """\
-Fairness: the peers are told the type of every column and write one Parquet file, zstd at level 1 as dealframe's.
-dealframe finds out by itself what the file is and what its columns mean. It refuses nothing silently (every record
+Fairness: the peers are told the type of every column and write one Parquet file, zstd at level 1 as dealframe's
+(which leaves columns of packed differences uncompressed where that saves nothing). dealframe finds out by itself what the file is and what its columns mean. It refuses nothing silently (every record
 is loaded, rejected with its place, or a duplicate), finds records that come twice, hashes the file to recognise it,
 sorts rows by date into buckets by key, keeps unknown columns and the line of every row, and makes files and log
 durable with fsync; the peers write to the page cache. Peak memory is that of the process, as the operating system

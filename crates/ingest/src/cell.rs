@@ -112,6 +112,91 @@ pub fn append(planned: &PlannedColumn, builder: &mut Builder, raw: &[u8], rules:
     Ok(())
 }
 
+/// Appends the cells of many rows to their column, as [`append`] would one by one. After a fault the column has an
+/// unknown number of them.
+pub fn append_all<'c>(
+    planned: &PlannedColumn,
+    builder: &mut Builder,
+    cells: impl Iterator<Item = &'c [u8]>,
+    rules: Rules<'_>,
+) -> Result<(), Fault> {
+    let is_bare = planned.default.is_none() && !planned.wary;
+    // One loop for each type, in which nothing is asked that the column settles once.
+    match builder {
+        Builder::Category(category) if is_bare && !planned.column.required => {
+            for raw in cells {
+                let code =
+                    if raw.is_empty() { Code::Null } else { category.code(raw, |raw| make(planned, raw, rules)) };
+                match code {
+                    Code::Value(code) => category.push(Some(code)),
+                    Code::Null => category.push(None),
+                    Code::Refused => return Err(fault("unknown_value")),
+                }
+            }
+        }
+        Builder::Text(column) if is_bare && planned.map.is_empty() => {
+            for raw in cells {
+                let text = trim(raw);
+                if rules.is_null(text, planned.column.kind) {
+                    if planned.column.required {
+                        return Err(fault("missing_required"));
+                    }
+                    column.push(None);
+                } else if let Some(how) = planned.normalise.filter(|how| !how.leaves(text)) {
+                    column.push_with(|out| how.append(text, out));
+                } else {
+                    column.push(Some(text));
+                }
+            }
+        }
+        Builder::Decimal(values, _) if is_bare => {
+            for raw in cells {
+                let text = trim(raw);
+                if rules.is_null(text, planned.column.kind) {
+                    if planned.column.required {
+                        return Err(fault("missing_required"));
+                    }
+                    values.push(None);
+                } else {
+                    values.push(Some(i128::from(decimal(planned, text, rules.scale)?)));
+                }
+            }
+        }
+        Builder::Date(values) if is_bare => {
+            for raw in cells {
+                let text = trim(raw);
+                if rules.is_null(text, planned.column.kind) {
+                    if planned.column.required {
+                        return Err(fault("missing_required"));
+                    }
+                    values.push(None);
+                } else {
+                    values.push(Some(date::parse_date(text, planned.order, rules.zone).map_err(date_fault)?));
+                }
+            }
+        }
+        Builder::Timestamp(values) if is_bare => {
+            for raw in cells {
+                let text = trim(raw);
+                if rules.is_null(text, planned.column.kind) {
+                    if planned.column.required {
+                        return Err(fault("missing_required"));
+                    }
+                    values.push(None);
+                } else {
+                    values.push(Some(date::parse_timestamp(text, planned.order, rules.zone).map_err(date_fault)?));
+                }
+            }
+        }
+        _ => {
+            for raw in cells {
+                append(planned, builder, raw, rules)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Appends a null, unless the column needs a value.
 pub fn null(planned: &PlannedColumn, builder: &mut Builder) -> Result<(), Fault> {
     if planned.column.required {

@@ -96,6 +96,11 @@ impl Instants {
 /// # Errors
 /// When the finished columns do not fit the table, which would be a fault of ours.
 pub fn convert(file: &TableFile, chunk: &Chunk, batch_id: &str) -> Result<Converted, ArrowError> {
+    convert_in_blocks(file, chunk, batch_id, BLOCK)
+}
+
+/// Converts a chunk in blocks of `most` records; with none, every record by itself.
+fn convert_in_blocks(file: &TableFile, chunk: &Chunk, batch_id: &str, most: usize) -> Result<Converted, ArrowError> {
     let plan = &file.plan;
     let bytes = chunk.bytes.as_slice();
     let mut work = Work {
@@ -124,11 +129,32 @@ pub fn convert(file: &TableFile, chunk: &Chunk, batch_id: &str) -> Result<Conver
     }
     let mut reader = Reader::new(bytes, &file.dialect, true);
     let mut fields = Fields::default();
-    while let Some(step) = reader.next(&mut fields) {
-        let place = reader.place();
-        let line = chunk.line + place.line + 1;
-        let record = Record { bytes, start: place.start, end: place.end, line, offset: chunk.offset };
-        work.step(step, &fields, &record);
+    let mut block = Vec::with_capacity(most);
+    let by_column = most > 0 && work.goes_by_column();
+    loop {
+        fields.clear();
+        block.clear();
+        let odd = loop {
+            let Some(step) = reader.append(&mut fields) else { break None };
+            let place = reader.place();
+            let line = chunk.line + place.line + 1;
+            let record = Record { bytes, start: place.start, end: place.end, line, offset: chunk.offset };
+            if !by_column || step != Step::Record || !work.is_plain_row(&fields, &record) {
+                break Some((step, record));
+            }
+            block.push(record);
+            if block.len() == most {
+                break None;
+            }
+        };
+        if odd.is_none() && block.is_empty() {
+            break;
+        }
+        work.block(&mut fields, &block);
+        if let Some((step, record)) = odd.filter(|_| !work.out.undecided) {
+            fields.go_to_last();
+            work.step(step, &fields, &record);
+        }
         if work.out.undecided {
             return Ok(work.out);
         }
@@ -137,6 +163,10 @@ pub fn convert(file: &TableFile, chunk: &Chunk, batch_id: &str) -> Result<Conver
     work.finish(batch_id)
 }
 
+/// Records that are converted together, column by column: their fields fit into the processor's cache.
+const BLOCK: usize = 512;
+
+#[derive(Clone, Copy)]
 struct Record<'a> {
     bytes: &'a [u8],
     start: usize,
@@ -146,6 +176,54 @@ struct Record<'a> {
 }
 
 impl Work<'_> {
+    /// Whether rows can be converted column by column: nothing but its own cells decides on a row.
+    fn goes_by_column(&self) -> bool {
+        let is_sound = self.all_utf8 && !self.has_nul;
+        is_sound && self.sense.is_none() && self.instants.is_none() && self.file.plan.stage_dates.is_empty()
+    }
+
+    /// A record that can only be a row: of the right width, not empty, not the header once more.
+    #[inline]
+    fn is_plain_row(&self, fields: &Fields, record: &Record<'_>) -> bool {
+        let first = fields.get(record.bytes, 0);
+        fields.len() == self.file.plan.headers.len()
+            && !first.is_empty()
+            && self.file.header_cells.first().is_none_or(|cell| cell.as_bytes() != first)
+    }
+
+    /// Rows of one block, column by column. When a cell is at fault the block is taken back and done row by row,
+    /// which finds out what is to be told about it.
+    fn block(&mut self, fields: &mut Fields, records: &[Record<'_>]) {
+        let Some(Record { bytes, .. }) = records.first().copied() else { return };
+        let plan = &self.file.plan;
+        let width = plan.headers.len();
+        let is_faulty = self.filled.iter().any(|position| {
+            let (planned, builder) = (&plan.columns[*position], &mut self.builders[*position]);
+            let is_simple = planned.only_when.is_empty() && planned.factors.is_empty();
+            if let (Feed::Field(field), true) = (&planned.feed, is_simple) {
+                let cells = fields.column(bytes, *field, width).take(records.len());
+                return cell::append_all(planned, builder, cells, self.rules).is_err();
+            }
+            records.iter().enumerate().any(|(number, record)| {
+                let cell = |index: usize| fields.at(bytes, number * width + index);
+                fill(planned, builder, &cell, record, plan, self.rules).is_err()
+            })
+        });
+        if !is_faulty {
+            self.out.read += records.len() as u64;
+            self.rows += records.len();
+            return;
+        }
+        self.take_back();
+        for (number, record) in records.iter().enumerate() {
+            fields.go_to(number, width);
+            self.step(Step::Record, fields, record);
+            if self.out.undecided {
+                return;
+            }
+        }
+    }
+
     fn step(&mut self, step: Step, fields: &Fields, record: &Record<'_>) {
         self.out.read += 1;
         match step {
@@ -586,4 +664,100 @@ fn entries_to_batch(file: &TableFile, entries: &[Entry], batch_id: &str) -> Resu
             _ => Value::Null,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::coerce::date::Zone;
+    use crate::file::{Recognised, Settled, recognise};
+    use crate::input::content::Content;
+    use crate::input::encoding;
+
+    const HEADER: &str =
+        "Id,AccountId,Name,StageName,Amount,Probability,CloseDate,IsWon,IsClosed,CreatedDate,Custom__c";
+
+    /// An export in which everything occurs that takes a record out of its block, or a block back.
+    fn export(rows: usize) -> String {
+        let mut seed = 7u64;
+        let mut dice = move |sides: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % sides
+        };
+        let mut text = format!("{HEADER}\n");
+        for row in 0..rows {
+            // Whole blocks without a fault, and stretches with many.
+            let kind = if row / 700 % 2 == 0 { 99 } else { dice(60) };
+            let id = if kind == 0 { String::new() } else { format!("006Qy{row:010}{}", ["", "IAA"][row % 2]) };
+            let amount = if kind == 1 { "much".to_owned() } else { format!("{}.{:02}", dice(90_000), dice(100)) };
+            let date = if kind == 2 {
+                "2024-13-01".to_owned()
+            } else {
+                format!("2024-{:02}-{:02}", 1 + dice(12), 1 + dice(28))
+            };
+            let name = match kind {
+                3 => "\"5\"\" pipe, long\"".to_owned(),
+                4 => "\"two\nlines\"".to_owned(),
+                5 => "a stray \" quote".to_owned(),
+                6 => "\"text\" after".to_owned(),
+                _ => ["Acme", "\"Sable, LLC\"", "Müller & Söhne", " padded ", ""][dice(5) as usize].to_owned(),
+            };
+            let custom = if dice(9) == 0 { "x" } else { "" };
+            let stage = ["Prospecting", "Closed Won", "Closed Lost"][dice(3) as usize];
+            let won = ["true", "false"][dice(2) as usize];
+            text += &format!(
+                "{id},{row:04},{name},{stage},{amount},{},{date},{won},true,2023-05-01T10:00:{:02}.000Z,{custom}",
+                dice(101),
+                dice(60)
+            );
+            text += match kind {
+                7 => ",,\n",
+                8 => ",too,many\n",
+                9 => "\r\n",
+                10 => "\n\n",
+                11 => "\nonly,three,fields\n",
+                12 => "\n,,,,,,,,,,\n",
+                _ => "\n",
+            };
+            if kind == 13 {
+                text += &format!("{HEADER}\n");
+            }
+        }
+        text
+    }
+
+    fn rows(converted: &Converted) -> Vec<String> {
+        let batch = converted.rows.as_ref().unwrap();
+        let options = FormatOptions::default().with_null("∅");
+        let formatters: Vec<ArrayFormatter<'_>> =
+            batch.columns().iter().map(|array| ArrayFormatter::try_new(array.as_ref(), &options).unwrap()).collect();
+        let text = |row: usize| formatters.iter().map(|cell| cell.value(row).to_string()).collect::<Vec<_>>().join("|");
+        (0..batch.num_rows()).map(text).collect()
+    }
+
+    #[test]
+    fn blocks_of_any_size_give_what_single_records_give() {
+        let text = export(6_000).into_bytes();
+        let settled = Settled { date_order: None, decimal_comma: None, zone: Zone::Utc };
+        let decoded = encoding::decode(Content::from_bytes(text.clone())).unwrap();
+        let profiles = crate::run::built_in().unwrap();
+        let found = recognise("Opportunity.csv", &decoded, profiles, 0, &settled).unwrap();
+        let Recognised::Table(mut file) = found else { panic!("not recognised") };
+        file.decide(&settled, true).unwrap();
+        let start = file.start as usize;
+        let bytes = text[start..].to_vec();
+        let lines = memchr::memchr_iter(b'\n', &bytes).count();
+        let chunk = Chunk { bytes, offset: file.start, line: file.start_line, lines, last: true };
+        let single = convert_in_blocks(&file, &chunk, "batch", 0).unwrap();
+        assert!(single.rejects.len() > 200 && single.furniture > 50, "{} {}", single.rejects.len(), single.furniture);
+        for most in [1, 3, 64, BLOCK, 100_000] {
+            let blocks = convert_in_blocks(&file, &chunk, "batch", most).unwrap();
+            assert_eq!(rows(&blocks), rows(&single), "{most}");
+            assert_eq!(format!("{:?}", blocks.rejects), format!("{:?}", single.rejects), "{most}");
+            let counts = |of: &Converted| (of.read, of.furniture, of.stray_quote, of.newest);
+            assert_eq!(counts(&blocks), counts(&single), "{most}");
+            assert_eq!(blocks.read as usize, blocks.rejects.len() + blocks.furniture as usize + rows(&blocks).len());
+        }
+    }
 }

@@ -326,7 +326,7 @@ fn narrow_codes(array: &DictionaryArray<Int32Type>) -> ArrayRef {
 }
 
 /// Rows looked at to see whether texts repeat, and the most texts that are kept once each.
-const SAMPLE: usize = 256;
+const SAMPLE: usize = 1024;
 const MOST_TEXTS: usize = 1 << 14;
 
 /// Texts of which there are few (a batch id, an owner, a product) are kept once each, with codes.
@@ -338,7 +338,7 @@ fn fold_repeated(array: &ArrayRef) -> ArrayRef {
         let seen = sample.len();
         sample.sort_unstable();
         sample.dedup();
-        if sample.len() > 1 && sample.len() * 4 > seen * 3 { None } else { number(texts) }
+        if sample.len() > 1 && sample.len() * 8 > seen * 7 { None } else { number(texts) }
     });
     folded.unwrap_or_else(|| Arc::clone(array))
 }

@@ -28,6 +28,12 @@ pub enum Normalise {
 }
 
 impl Normalise {
+    /// Whether the text is spelled as it should be, as far as one sees at once.
+    #[inline]
+    pub fn leaves(self, text: &[u8]) -> bool {
+        matches!(self, Self::SalesforceId) && text.len() != 15
+    }
+
     /// Appends the normalised text to `out`.
     pub fn append(self, text: &[u8], out: &mut Vec<u8>) {
         match self {

@@ -19,35 +19,73 @@ struct Span {
     unescaped: bool,
 }
 
-/// The fields of the current record.
+/// The fields of the current record, and of those that were kept before it.
 #[derive(Debug, Default)]
 pub struct Fields {
     spans: Vec<Span>,
     scratch: Vec<u8>,
+    /// First field of the current record, and of the one read last.
+    first: usize,
+    last: usize,
+    /// Fields of the current record, where it is not the last one that is kept.
+    width: Option<usize>,
 }
 
 impl Fields {
     /// Number of fields.
     pub fn len(&self) -> usize {
-        self.spans.len()
+        self.width.unwrap_or(self.spans.len() - self.first)
     }
 
     /// True when there is no field.
     pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
+        self.len() == 0
     }
 
     /// The field at `index`, without its quotes. Empty when there is none.
     #[inline]
     pub fn get<'a>(&'a self, bytes: &'a [u8], index: usize) -> &'a [u8] {
-        let Some(span) = self.spans.get(index) else { return &[] };
+        self.at(bytes, self.first + index)
+    }
+
+    /// The fields at `index` of all records kept, each of which has `width` fields.
+    #[inline]
+    pub fn column<'a>(&'a self, bytes: &'a [u8], index: usize, width: usize) -> impl Iterator<Item = &'a [u8]> + 'a {
+        let spans = self.spans.get(index..).unwrap_or(&[]);
+        spans.iter().step_by(width.max(1)).map(move |span| self.text_of(bytes, span))
+    }
+
+    /// Makes the record at `number` the current one, of records that have `width` fields each.
+    pub fn go_to(&mut self, number: usize, width: usize) {
+        self.first = number * width;
+        self.width = Some(width);
+    }
+
+    /// Makes the record that was read last the current one again.
+    pub fn go_to_last(&mut self) {
+        self.first = self.last;
+        self.width = None;
+    }
+
+    /// The field at a place among those of all records kept.
+    #[inline]
+    pub fn at<'a>(&'a self, bytes: &'a [u8], at: usize) -> &'a [u8] {
+        self.spans.get(at).map_or(&[], |span| self.text_of(bytes, span))
+    }
+
+    #[inline]
+    fn text_of<'a>(&'a self, bytes: &'a [u8], span: &Span) -> &'a [u8] {
         let from = if span.unescaped { &self.scratch } else { bytes };
         from.get(span.start as usize..span.end as usize).unwrap_or(&[])
     }
 
-    fn clear(&mut self) {
+    /// Forgets all records.
+    pub fn clear(&mut self) {
         self.spans.clear();
         self.scratch.clear();
+        self.first = 0;
+        self.last = 0;
+        self.width = None;
     }
 
     #[inline]
@@ -164,6 +202,13 @@ impl<'a> Reader<'a> {
     /// Reads the next record into `fields`; `None` at the end, or when the bytes end inside a record.
     pub fn next(&mut self, fields: &mut Fields) -> Option<Step> {
         fields.clear();
+        self.append(fields)
+    }
+
+    /// Reads the next record like [`Reader::next`], and keeps the fields of those before it.
+    pub fn append(&mut self, fields: &mut Fields) -> Option<Step> {
+        fields.last = fields.spans.len();
+        fields.go_to_last();
         let start = self.position;
         if start >= self.bytes.len() {
             return None;
@@ -175,6 +220,14 @@ impl<'a> Reader<'a> {
             if self.skip_space {
                 while self.bytes.get(at) == Some(&b' ') {
                     at += 1;
+                }
+            } else {
+                let line_end;
+                (at, line_end) = self.plain_fields(at, fields);
+                if let Some(found) = line_end {
+                    let end = self.without_carriage_return(at, found);
+                    fields.push(at, end);
+                    return Some(self.finish(start, end, found + 1, quoted_any, fields));
                 }
             }
             let outcome = if self.quoting && self.bytes.get(at) == Some(&self.quote) {
@@ -228,6 +281,37 @@ impl<'a> Reader<'a> {
 
     fn without_carriage_return(&self, start: usize, end: usize) -> usize {
         if self.line_end == b'\n' && end > start && self.bytes[end - 1] == b'\r' { end - 1 } else { end }
+    }
+
+    /// Takes the fields from `at` on as long as nothing but delimiters ends them: what most fields are, at a few
+    /// instructions each. Gives the start of the field that remains, and its end if that is the one of the record.
+    #[inline]
+    fn plain_fields(&mut self, mut at: usize, fields: &mut Fields) -> (usize, Option<usize>) {
+        let (bytes, delimiter) = (self.bytes, self.delimiter);
+        let mut left = if let Some(ahead @ 0..64) = at.checked_sub(self.block) {
+            self.hits & (u64::MAX << ahead)
+        } else {
+            self.block = at;
+            self.hits = hits(bytes, at, [delimiter, self.line_end, self.quote]);
+            self.hits
+        };
+        loop {
+            while left != 0 {
+                let found = self.block + left.trailing_zeros() as usize;
+                if bytes[found] != delimiter {
+                    return (at, (bytes[found] == self.line_end).then_some(found));
+                }
+                fields.push(at, found);
+                at = found + 1;
+                left &= left - 1;
+            }
+            if self.block + 64 >= bytes.len() {
+                return (at, None);
+            }
+            self.block += 64;
+            self.hits = hits(bytes, self.block, [delimiter, self.line_end, self.quote]);
+            left = self.hits;
+        }
     }
 
     #[inline]

@@ -3,7 +3,8 @@
 //! `ArrowWriter` looks at every text of a category column again and tries a dictionary on every
 //! other column; that took a third of an ingest. Here codes are written as they are, and what is
 //! worth a dictionary is found by looking at the values. The pages are PLAIN, RLE_DICTIONARY and
-//! DELTA_BINARY_PACKED with zstd, which every reader in use knows. Files are put together in `parquet_file.rs`.
+//! DELTA_BINARY_PACKED, with zstd except where packed differences look like noise: every reader in
+//! use knows them. Files are put together in `parquet_file.rs`.
 
 mod delta;
 mod hybrid;

@@ -63,6 +63,8 @@ pub(crate) struct Pages {
     /// Data pages by encoding.
     counts: Vec<(Encoding, i32)>,
     uncompressed: usize,
+    /// Whether pages are compressed; settled by the first one.
+    is_compressed: Option<bool>,
 }
 
 impl Pages {
@@ -77,22 +79,28 @@ impl Pages {
             rows: 0,
             counts: Vec::new(),
             uncompressed: 0,
+            is_compressed: None,
         }
     }
 
     /// Compresses and takes the next data page.
-    pub(crate) fn add(&mut self, page: DataPage<'_>) -> Result<()> {
+    pub(crate) fn add(&mut self, mut page: DataPage<'_>) -> Result<()> {
         match self.counts.iter_mut().find(|(encoding, _)| *encoding == page.encoding) {
             Some((_, count)) => *count += 1,
             None => self.counts.push((page.encoding, 1)),
         }
         let null_page = page.nulls == page.rows;
         self.has_ranges &= null_page || page.range.is_some();
-        let (least, greatest) = page.range.unwrap_or_default();
+        let (least, greatest) = page.range.take().unwrap_or_default();
         self.index.append(null_page, least, greatest, page.nulls as i64, None);
         self.rows += page.rows;
+        let buf = match self.is_compressed {
+            Some(false) => Bytes::copy_from_slice(page.body),
+            Some(true) => compress(page.body)?,
+            None => self.first_page(&page)?,
+        };
         let compressed = Page::DataPage {
-            buf: compress(page.body)?,
+            buf,
             num_values: page.rows as u32,
             encoding: page.encoding,
             def_level_encoding: Encoding::RLE,
@@ -104,6 +112,15 @@ impl Pages {
         self.uncompressed += spec.uncompressed_size;
         self.places.push((spec.offset, spec.compressed_size, page.rows));
         Ok(())
+    }
+
+    /// Packed differences of amounts and instants look like noise: a chunk of them is compressed only where its first
+    /// page shows that it repays the work, of which readers do their share each time.
+    fn first_page(&mut self, page: &DataPage<'_>) -> Result<Bytes> {
+        let compressed = compress(page.body)?;
+        let is_noise = page.encoding == Encoding::DELTA_BINARY_PACKED && compressed.len() * 16 > page.body.len() * 15;
+        self.is_compressed = Some(!is_noise);
+        Ok(if is_noise { Bytes::copy_from_slice(page.body) } else { compressed })
     }
 
     /// Closes the chunk. `ascending`: every page's range is at or after the one before.
@@ -118,7 +135,11 @@ impl Pages {
         let mut counted = Vec::new();
         if let Some(dictionary) = dictionary {
             let page = Page::DictionaryPage {
-                buf: compress(&dictionary.body)?,
+                buf: if self.is_compressed == Some(false) {
+                    Bytes::copy_from_slice(&dictionary.body)
+                } else {
+                    compress(&dictionary.body)?
+                },
                 num_values: dictionary.entries as u32,
                 encoding: Encoding::PLAIN,
                 is_sorted: false,
@@ -147,7 +168,10 @@ impl Pages {
             self.index.set_boundary_order(BoundaryOrder::ASCENDING);
         }
         let metadata = ColumnChunkMetaData::builder(self.descriptor)
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(LEVEL)?))
+            .set_compression(match self.is_compressed {
+                Some(false) => Compression::UNCOMPRESSED,
+                _ => Compression::ZSTD(ZstdLevel::try_new(LEVEL)?),
+            })
             .set_encodings(encodings)
             .set_page_encoding_stats(counted)
             .set_total_compressed_size(bytes.len() as i64)

@@ -23,8 +23,8 @@ use super::pages::{ColumnChunk, DataPage, Dictionary, Pages, Range};
 /// Largest dictionary, in bytes and in entries.
 const MOST_BYTES: usize = 1 << 20;
 const MOST_ENTRIES: usize = 1 << 16;
-/// Texts looked at to see whether they repeat.
-const SAMPLE: usize = 512;
+/// Texts looked at to see whether they repeat. Enough to see it of some thousand owners.
+const SAMPLE: usize = 2048;
 /// Longer texts are no use as a range.
 const LONGEST_END: usize = 64;
 
@@ -243,5 +243,5 @@ fn repeats(rows: &[Option<&str>]) -> bool {
     let step = (rows.len() / SAMPLE).max(1);
     let seen: Vec<&str> = rows.iter().step_by(step).copied().flatten().collect();
     let distinct: HashSet<&str> = seen.iter().copied().collect();
-    distinct.len() * 2 <= seen.len() || distinct.len() <= 16
+    distinct.len() * 8 <= seen.len() * 7 || distinct.len() <= 16
 }
