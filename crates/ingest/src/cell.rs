@@ -9,7 +9,7 @@ use dealframe_model::table::ColumnType;
 use crate::coerce::date::{self, DateFault, Zone};
 use crate::coerce::number::{self, Form, NumberFault};
 use crate::coerce::{boolean, trim};
-use crate::column::{Builder, Code, Made};
+use crate::column::{Builder, Code, Made, Values};
 use crate::profile::mapping::Unmapped;
 use crate::profile::plan::{PlannedColumn, Scale};
 
@@ -150,48 +150,45 @@ pub fn append_all<'c>(
             }
         }
         Builder::Decimal(values, _) if is_bare => {
-            for raw in cells {
-                let text = trim(raw);
-                if rules.is_null(text, planned.column.kind) {
-                    if planned.column.required {
-                        return Err(fault("missing_required"));
-                    }
-                    values.push(None);
-                } else {
-                    values.push(Some(i128::from(decimal(planned, text, rules.scale)?)));
-                }
-            }
+            append_bare(planned, values, cells, rules, |text| decimal(planned, text, rules.scale).map(i128::from))?;
         }
         Builder::Date(values) if is_bare => {
-            for raw in cells {
-                let text = trim(raw);
-                if rules.is_null(text, planned.column.kind) {
-                    if planned.column.required {
-                        return Err(fault("missing_required"));
-                    }
-                    values.push(None);
-                } else {
-                    values.push(Some(date::parse_date(text, planned.order, rules.zone).map_err(date_fault)?));
-                }
-            }
+            append_bare(planned, values, cells, rules, |text| {
+                date::parse_date(text, planned.order, rules.zone).map_err(date_fault)
+            })?;
         }
         Builder::Timestamp(values) if is_bare => {
-            for raw in cells {
-                let text = trim(raw);
-                if rules.is_null(text, planned.column.kind) {
-                    if planned.column.required {
-                        return Err(fault("missing_required"));
-                    }
-                    values.push(None);
-                } else {
-                    values.push(Some(date::parse_timestamp(text, planned.order, rules.zone).map_err(date_fault)?));
-                }
-            }
+            append_bare(planned, values, cells, rules, |text| {
+                date::parse_timestamp(text, planned.order, rules.zone).map_err(date_fault)
+            })?;
         }
         _ => {
             for raw in cells {
                 append(planned, builder, raw, rules)?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// Cells of a column of fixed-size values that has no default and wants no second look.
+#[inline]
+fn append_bare<'c, T: Default>(
+    planned: &PlannedColumn,
+    values: &mut Values<T>,
+    cells: impl Iterator<Item = &'c [u8]>,
+    rules: Rules<'_>,
+    parse: impl Fn(&[u8]) -> Result<T, Fault>,
+) -> Result<(), Fault> {
+    for raw in cells {
+        let text = trim(raw);
+        if rules.is_null(text, planned.column.kind) {
+            if planned.column.required {
+                return Err(fault("missing_required"));
+            }
+            values.push(None);
+        } else {
+            values.push(Some(parse(text)?));
         }
     }
     Ok(())

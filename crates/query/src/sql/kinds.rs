@@ -266,17 +266,9 @@ impl Compiler<'_> {
         );
         let currency = common(kpi, &all)?;
         Ok(Series {
-            name: self.builder.add(hint, body),
             also_from: firsts(&all),
-            numerator: Source::Value,
-            denominator: Source::Null,
-            empty: Empty::NULL,
-            carried: false,
-            carried_to: None,
-            starts: None,
             ahead: all.iter().any(|series| series.ahead),
-            scale,
-            currency,
+            ..Series::of_values(self.builder.add(hint, body), scale, currency)
         })
     }
 
@@ -415,17 +407,8 @@ impl Compiler<'_> {
             calendar_name(question.grain)
         );
         Series {
-            name: self.builder.add(hint, body),
-            also_from: Vec::new(),
-            numerator: Source::Value,
-            denominator: Source::Null,
             empty: Empty::ZERO,
-            carried: false,
-            carried_to: None,
-            starts: None,
-            ahead: false,
-            scale: series.scale,
-            currency: series.currency.clone(),
+            ..Series::of_values(self.builder.add(hint, body), series.scale, series.currency.clone())
         }
     }
 
@@ -479,18 +462,10 @@ impl Compiler<'_> {
     fn windowed(&mut self, hint: &str, series: &Series, periods: u32, body: String) -> Series {
         let starts = series.empty.value.then(|| format!("{} + {}", series.first(), i64::from(periods) - 1));
         Series {
-            name: self.builder.add(hint, body),
-            also_from: Vec::new(),
-            numerator: Source::Value,
-            denominator: Source::Null,
             // A combination without rows has what a window of empty values has, once there is a whole window.
             empty: if starts.is_some() { Empty::ZERO } else { Empty::NULL },
-            carried: false,
-            carried_to: None,
             starts,
-            ahead: false,
-            scale: None,
-            currency: series.currency.clone(),
+            ..Series::of_values(self.builder.add(hint, body), None, series.currency.clone())
         }
     }
 

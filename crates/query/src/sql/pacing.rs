@@ -9,7 +9,7 @@ use dealframe_model::kpi::{Measure, Pacing};
 
 use super::Compiler;
 use super::leaf::{Counted, Leaf};
-use super::series::{Currency, Empty, Series, Source, calendar_name, partition, same_segments, segments};
+use super::series::{Currency, Series, calendar_name, partition, same_segments, segments};
 use crate::error::QueryError;
 use crate::evaluate::Question;
 use crate::evaluate::pacing::{MONTHS_DAYS, history, last_known};
@@ -158,19 +158,9 @@ impl Compiler<'_> {
         );
         // What a target without a currency is in depends on what it is compared with.
         self.needs_rows |= is_money;
-        Ok(Series {
-            name: self.builder.add(hint, body),
-            also_from: Vec::new(),
-            numerator: Source::Value,
-            denominator: Source::Null,
-            empty: Empty::NULL,
-            carried: false,
-            carried_to: None,
-            starts: None,
-            ahead: !to_date,
-            scale: Some(MONEY_SCALE),
-            currency: if is_money { Currency::OfRows } else { Currency::None },
-        })
+        let currency = if is_money { Currency::OfRows } else { Currency::None };
+        let series = Series::of_values(self.builder.add(hint, body), Some(MONEY_SCALE), currency);
+        Ok(Series { ahead: !to_date, ..series })
     }
 
     /// Targets by their periods: first day, last day, first day after it.

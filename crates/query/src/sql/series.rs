@@ -68,6 +68,23 @@ pub(super) struct Series {
 }
 
 impl Series {
+    /// Values that are their own numerators; null in a period without any.
+    pub(super) fn of_values(name: String, scale: Option<u32>, currency: Currency) -> Self {
+        Self {
+            name,
+            also_from: Vec::new(),
+            numerator: Source::Value,
+            denominator: Source::Null,
+            empty: Empty::NULL,
+            carried: false,
+            carried_to: None,
+            starts: None,
+            ahead: false,
+            scale,
+            currency,
+        }
+    }
+
     /// The first period, as SQL; null for a series without any.
     pub(super) fn first(&self) -> String {
         let firsts: Vec<String> = [&self.name]

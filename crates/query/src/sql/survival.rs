@@ -10,7 +10,7 @@ use dealframe_model::kpi::{Aggregate, Survival, SurvivalShow, Unit};
 use super::Compiler;
 use super::expression::Writer;
 use super::leaf::{Counted, Leaf, not_a_number};
-use super::series::{Currency, Empty, Series, Source, partition, segments};
+use super::series::{Currency, Series, partition, segments};
 use crate::error::QueryError;
 use crate::evaluate::Question;
 use crate::evaluate::survival::{TOLERANCE_DIGITS, Watched};
@@ -95,18 +95,6 @@ impl Compiler<'_> {
             "SELECT x.period{bare}, {shown} AS value, CAST(SUM(x.leaving) AS BIGINT) AS row_count\n  \
              FROM {curve} AS x\n  GROUP BY x.period{bare}"
         );
-        Ok(Series {
-            name: self.builder.add(hint, body),
-            also_from: Vec::new(),
-            numerator: Source::Value,
-            denominator: Source::Null,
-            empty: Empty::NULL,
-            carried: false,
-            carried_to: None,
-            starts: None,
-            ahead: false,
-            scale,
-            currency: Currency::None,
-        })
+        Ok(Series::of_values(self.builder.add(hint, body), scale, Currency::None))
     }
 }
