@@ -69,6 +69,7 @@ pub(crate) fn count(table: &str) -> u64 {
 fn categories(table: &str, column: &str) -> &'static [&'static str] {
     match (table, column) {
         ("deals" | "stage_changes", "status" | "from_status") => &["open", "won", "won", "won", "lost"],
+        ("stage_changes", "origin") => &["history_export", "field_history", "field_history", "snapshot_diff"],
         ("leads", "kind") => &["lead", "lead", "lead", "contact"],
         ("orders", "kind") => &["order", "order", "invoice", "payment", "refund", "credit"],
         ("spend", "kind") => &["marketing", "sales", "fixed", "variable"],

@@ -5,6 +5,9 @@
 //! the vendor exports itself. The instant is the one the source gives; else the date of the
 //! export; else the close date of a deal that has just been closed; else the newest creation
 //! date of the export. Never the clock of this machine.
+//!
+//! What the history of the same export tells of a change is not told again (`Told`): a change that
+//! two rows recorded would count twice.
 
 use std::sync::Arc;
 
@@ -15,6 +18,7 @@ use arrow::array::{
 use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Int32Type, Int64Type};
 use arrow::error::ArrowError;
 use dealframe_model::table::{ColumnType, STAGE_CHANGES};
+use hashbrown::HashMap;
 
 use crate::coerce::date::{DAY, Zone};
 use crate::column::Builder;
@@ -39,6 +43,8 @@ pub struct Change {
     probability: Option<i128>,
     close_date: Option<i32>,
     owner: Option<String>,
+    /// Close date or owner are others than before.
+    has_other_terms: bool,
 }
 
 /// Typed access to the columns of a batch by name.
@@ -258,9 +264,119 @@ pub fn changes(old: &RecordBatch, new: &RecordBatch, as_of: Option<i32>) -> Vec<
             probability: new.decimal("probability", row),
             close_date: new.date("close_date", row),
             owner: owned("owner_id"),
+            has_other_terms: old.text("owner_id", row) != new.text("owner_id", row)
+                || old.date("close_date", row) != new.date("close_date", row),
         });
     }
     out
+}
+
+/// A value and the instant from which on it held.
+type Since<T> = Option<(i64, T)>;
+
+/// How a deal stands at the end of the history that the export brings; only what it tells.
+#[derive(Debug, Default)]
+struct Standing {
+    stage: Since<String>,
+    status: Since<String>,
+    amount: Since<(i128, Option<String>)>,
+    probability: Since<i128>,
+}
+
+/// What the history of an export tells of the deals that changed since the last one.
+#[derive(Debug, Default)]
+pub struct Told(HashMap<u64, Standing>);
+
+fn deal_key(source_system: Option<&str>, deal: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64_with_seed(
+        deal.as_bytes(),
+        source_system.map_or(0, |name| xxhash_rust::xxh3::xxh3_64(name.as_bytes())),
+    )
+}
+
+impl Told {
+    /// Nothing yet, of these changes.
+    pub fn of(changes: &[Change]) -> Self {
+        let key = |change: &Change| deal_key(Some(&change.source_system), &change.deal);
+        Self(changes.iter().map(|change| (key(change), Standing::default())).collect())
+    }
+
+    /// Reads rows of `stage_changes`.
+    pub fn note(&mut self, batch: &RecordBatch) {
+        fn keep<T>(known: &mut Since<T>, at: i64, value: Option<T>) {
+            if let Some(value) = value.filter(|_| known.as_ref().is_none_or(|(since, _)| at >= *since)) {
+                *known = Some((at, value));
+            }
+        }
+        if self.0.is_empty() {
+            return;
+        }
+        let view = View(batch);
+        let (deals, sources, instants) =
+            (view.texts("deal_id"), view.texts("source_system"), view.instants("changed_at"));
+        for row in 0..batch.num_rows() {
+            let (Some(deal), Some(at)) = (deals.get(row), value(instants, row)) else { continue };
+            let Some(standing) = self.0.get_mut(&deal_key(sources.get(row), deal)) else { continue };
+            let owned = |name: &str| view.text(name, row).map(str::to_owned);
+            keep(&mut standing.stage, at, owned("stage"));
+            keep(&mut standing.status, at, owned("status"));
+            keep(&mut standing.amount, at, view.decimal("amount", row).map(|amount| (amount, owned("currency"))));
+            keep(&mut standing.probability, at, view.decimal("probability", row));
+        }
+    }
+
+    /// What is left of a change once what the history tells of it is taken out; nothing where it tells all.
+    ///
+    /// The rest stands at the end of what is told, so that it does not come before it.
+    fn rest(&self, mut change: Change) -> Option<Change> {
+        let Some(standing) = self.0.get(&deal_key(Some(&change.source_system), &change.deal)) else {
+            return Some(change);
+        };
+        let mut until = None;
+        let mut take = |since: Option<i64>| until = until.max(since);
+        if let Some((at, stage)) = &standing.stage
+            && change.stage.as_ref() == Some(stage)
+        {
+            change.from_stage.clone_from(&change.stage);
+            take(Some(*at));
+        }
+        if let Some((at, status)) = &standing.status
+            && change.status.as_ref() == Some(status)
+        {
+            change.from_status.clone_from(&change.status);
+            take(Some(*at));
+        }
+        if let Some((at, (amount, currency))) = &standing.amount
+            && change.amount == Some(*amount)
+            && (currency.is_none() || *currency == change.currency)
+        {
+            change.from_amount = change.amount;
+            take(Some(*at));
+        }
+        if let Some((at, probability)) = &standing.probability
+            && change.probability == Some(*probability)
+        {
+            change.from_probability = change.probability;
+            take(Some(*at));
+        }
+        if let Some(until) = until {
+            let is_told = change.from_stage == change.stage
+                && change.from_status == change.status
+                && change.from_amount == change.amount
+                && change.from_probability == change.probability
+                && !change.has_other_terms;
+            if is_told {
+                return None;
+            }
+            change.at = Some(change.at.map_or(until, |at| at.max(until)));
+        }
+        Some(change)
+    }
+
+    /// The changes that the history does not tell, each without what it does.
+    pub fn untold(&self, changes: Vec<Change>) -> Vec<Change> {
+        changes.into_iter().filter_map(|change| self.rest(change)).collect()
+    }
 }
 
 fn midnight(day: i32) -> i64 {

@@ -20,7 +20,7 @@ use dealframe_model::table::{STAGE_CHANGES, TABLES, Table};
 use crate::coerce::date::Zone;
 use crate::error::IngestError;
 use crate::file::Settled;
-use crate::history::{self, Change};
+use crate::history::{self, Change, Told};
 use crate::outcome::{IngestOutcome, TableOutcome};
 use crate::pipeline::{self, FileTotals, Totals};
 use crate::profile::{Profile, ProfileError, builtin};
@@ -133,6 +133,7 @@ struct Gathered {
     files: BTreeMap<usize, FileTotals>,
     stage_changes: Vec<RecordBatch>,
     changes: Vec<Change>,
+    told: Told,
     newest: Option<i32>,
     superseded: Vec<Superseded>,
 }
@@ -264,18 +265,24 @@ impl Job<'_> {
             Ok(())
         };
         let watched = table.name == "deals";
-        let fill_history = table.name == STAGE_CHANGES.name && is_filled(files);
+        let fill_history = is_filled(files);
         let options = UpsertOptions {
             full,
             allow_shrink: self.options.allow_shrink,
             expected_rows: Some(expected_rows(sources.iter())),
             on_change: if watched { Some(&mut note) } else { None },
         };
+        let is_history = table.name == STAGE_CHANGES.name;
+        let told = &mut gathered.told;
         let (result, totals) = pipeline::run(&sources, self.batch_id, self.threads(files), pipeline::CHUNK, |rows| {
-            if !fill_history {
+            if !is_history {
                 return batch.upsert(table, rows, options);
             }
-            let mut all = rows.collect::<Result<Vec<RecordBatch>, LakeError>>()?;
+            let mut noted = rows.inspect(|part| part.iter().for_each(|part| told.note(part)));
+            if !fill_history {
+                return batch.upsert(table, &mut noted, options);
+            }
+            let mut all = noted.collect::<Result<Vec<RecordBatch>, LakeError>>()?;
             history::fill_before(&mut all).map_err(LakeError::caller)?;
             batch.upsert(table, &mut all.into_iter().map(Ok), options)
         });
@@ -290,6 +297,7 @@ impl Job<'_> {
         self.take_totals(files, totals, gathered)?;
         if watched {
             gathered.newest = newest;
+            gathered.told = Told::of(&changes);
             gathered.changes = changes;
         }
         let counts = result?;
@@ -314,6 +322,8 @@ impl Job<'_> {
     /// Stage changes that no file told directly.
     fn derive(&self, batch: &mut Batch, gathered: &mut Gathered) -> Result<u64, IngestError> {
         let mut rows = std::mem::take(&mut gathered.stage_changes);
+        rows.iter().for_each(|part| gathered.told.note(part));
+        gathered.changes = gathered.told.untold(std::mem::take(&mut gathered.changes));
         for part in gathered.changes.chunks(65_536) {
             let made = history::to_batch(part, gathered.newest, &self.settled.zone, self.batch_id);
             rows.push(made.map_err(|source| IngestError::Arrow { table: "stage_changes", source })?);

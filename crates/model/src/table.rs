@@ -220,7 +220,12 @@ pub const STAGE_CHANGES: Table = Table {
         column("close_date", Date, "Expected or actual close date after."),
         reference("owner_id", "users", "Owner after."),
         reference("changed_by_id", "users", "Who made the change."),
-        required("origin", Category, "history_export, wide_date_entered or snapshot_diff."),
+        required(
+            "origin",
+            Category,
+            "history_export, field_history (names the fields that changed, the others are as they were), wide_date_entered \
+             or snapshot_diff.",
+        ),
     ],
 };
 

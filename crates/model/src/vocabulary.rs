@@ -43,7 +43,9 @@ pub fn vocabulary(table: &str, column: &str) -> Option<Vocabulary> {
         ("deals" | "stage_changes", "status") | ("stage_changes", "from_status") => {
             Vocabulary::closed(&["open", "won", "lost"])
         }
-        ("stage_changes", "origin") => Vocabulary::closed(&["history_export", "wide_date_entered", "snapshot_diff"]),
+        ("stage_changes", "origin") => {
+            Vocabulary::closed(&["history_export", "field_history", "wide_date_entered", "snapshot_diff"])
+        }
         ("leads", "kind") => Vocabulary::closed(&["lead", "contact"]),
         ("orders", "kind") => Vocabulary::closed(&["order", "invoice", "payment", "refund", "credit"]),
         ("spend", "kind") => Vocabulary::closed(&["marketing", "sales", "fixed", "variable"]),

@@ -208,15 +208,52 @@ struct State {
     probability: Value,
 }
 
-/// The events of a deal in order of time: birth, changes, and the end where it is closed.
-fn events(facts: &Facts, deal: &Row) -> Vec<State> {
-    let mut changes: Vec<&Row> = facts
+/// The changes of a deal in order of time, each with the whole state before and after it.
+///
+/// Most rows tell the whole state. Others name what changed: the rest is as an earlier row left it, or as a later one found it.
+fn history(facts: &Facts, deal: &Row) -> Vec<Row> {
+    let mut told: Vec<&Row> = facts
         .rows("stage_changes")
         .iter()
         .filter(|change| cell(change, "deal_id") == cell(deal, "deal_id"))
         .filter(|change| cell(change, "source_system") == cell(deal, "source_system"))
         .collect();
-    changes.sort_by_key(|change| (cell(change, "changed_at").as_instant(), id(change, "change_id")));
+    told.sort_by_key(|change| (cell(change, "changed_at").as_instant(), id(change, "change_id")));
+    let is_whole = |row: &Row| id(row, "origin") != "field_history";
+    let pairs = [
+        ("from_stage", "stage"),
+        ("from_status", "status"),
+        ("from_amount", "amount"),
+        ("from_probability", "probability"),
+    ];
+    let mut complete = Vec::new();
+    for (place, row) in told.iter().enumerate() {
+        let mut state = (*row).clone();
+        for (before, after) in pairs {
+            let names = |row: &Row| is_whole(row) || !cell(row, before).is_null() || !cell(row, after).is_null();
+            let is_number = matches!(after, "amount" | "probability");
+            let found = |row: &Row| match cell(row, before) {
+                Value::Null if is_number && is_whole(row) => cell(row, after),
+                value => value,
+            };
+            if names(row) {
+                state.insert(before, found(row));
+                continue;
+            }
+            let left_by = told[..place].iter().rev().find(|row| names(row)).map(|row| cell(row, after));
+            let found_by = told[place + 1..].iter().find(|row| names(row)).map(|row| found(row));
+            let value = left_by.or(found_by).unwrap_or(Value::Null);
+            state.insert(before, value.clone());
+            state.insert(after, value);
+        }
+        complete.push(state);
+    }
+    complete
+}
+
+/// The events of a deal in order of time: birth, changes, and the end where it is closed.
+fn events(facts: &Facts, deal: &Row) -> Vec<State> {
+    let changes = history(facts, deal);
     let status = |row: &Row, column: &str| id(row, column);
     let date_of = |change: &Row| cell(change, "changed_date").as_date();
     let birth = cell(deal, "created_date")
@@ -244,18 +281,15 @@ fn events(facts: &Facts, deal: &Row) -> Vec<State> {
     // A history may begin before the date of creation, which is then that of an import.
     let birth = date_of(first).map_or(birth, |first| first.min(birth));
     let closing = matches!(cell(first, "status").as_text(), Some("won" | "lost"));
-    let said = |before: &str, after: &str| {
-        let before = cell(first, before);
-        if before.is_null() { cell(first, after) } else { before }
-    };
+    let stage_before = Some(cell(first, "from_stage")).filter(|stage| !stage.is_null() || closing);
     states.push(State {
         day: birth,
         open: !matches!(cell(first, "from_status").as_text(), Some("won" | "lost")),
         won: false,
         // The stage of a deal that was closed says nothing about where it stood before.
-        stage: if closing { cell(first, "from_stage") } else { said("from_stage", "stage") },
-        amount: worth(said("from_amount", "amount")),
-        probability: said("from_probability", "probability"),
+        stage: stage_before.unwrap_or_else(|| cell(first, "stage")),
+        amount: worth(cell(first, "from_amount")),
+        probability: cell(first, "from_probability"),
     });
     for change in &changes {
         states.push(State {
@@ -366,22 +400,23 @@ fn pipeline_changes(facts: &Facts) -> Vec<Row> {
     steps
 }
 
+/// Events without closings that something else followed on the same day.
+fn lasting(events: &[State]) -> Vec<&State> {
+    let is_undone = |place: usize| events[place + 1..].iter().any(|later| later.day == events[place].day);
+    (0..events.len()).filter(|place| events[*place].open || !is_undone(*place)).map(|place| &events[place]).collect()
+}
+
 /// The first stay of a deal in each open stage, for deals with a history.
 ///
 /// A stage counts from the day the history says it was entered. Where the first change does not
 /// say what was before it, nothing is known of the time between creation and that change.
 fn stage_entries(facts: &Facts, deal: &Row, events: &[State]) -> Vec<Row> {
-    let mut history: Vec<&Row> = facts
-        .rows("stage_changes")
-        .iter()
-        .filter(|change| cell(change, "deal_id") == cell(deal, "deal_id"))
-        .filter(|change| cell(change, "source_system") == cell(deal, "source_system"))
-        .collect();
-    history.sort_by_key(|change| cell(change, "changed_at").as_instant());
+    let history = history(facts, deal);
     let Some(first) = history.first() else { return Vec::new() };
     let from = usize::from(cell(first, "from_stage").is_null());
     // A change that names no stage leaves the deal where it was.
-    let events: Vec<&State> = events.iter().skip(from).filter(|state| !state.open || !state.stage.is_null()).collect();
+    let events: Vec<&State> =
+        lasting(events).into_iter().skip(from).filter(|state| !state.open || !state.stage.is_null()).collect();
     let closed = matches!(id(deal, "status").as_str(), "won" | "lost");
     let mut seen: BTreeSet<String> = BTreeSet::new();
     let mut rows = Vec::new();
@@ -444,7 +479,8 @@ fn stages_reached(facts: &Facts) -> Vec<Row> {
             2 * forward.iter().filter(|is_forward| **is_forward).count() > forward.len()
         };
         let level = |stage: &str| stages.iter().filter(|other| *other != stage && is_after(stage, other)).count();
-        let won = events(facts, deal).iter().find(|event| event.won).map(|event| event.day);
+        let events = events(facts, deal);
+        let won = lasting(&events).iter().find(|event| event.won).map(|event| event.day);
         for stage in &stages {
             let entered = |wanted: &dyn Fn(&str) -> bool| {
                 mine.iter()

@@ -219,10 +219,7 @@ impl<'a> Question<'a> {
         let day = match at {
             At::End => window.last.min(self.facts.as_of),
             At::Start if window.first == i32::MIN => i32::MIN,
-            // A range that cuts a period does not move the period's start: the stock is that of the calendar.
-            At::Start if window.grain != Grain::All => {
-                (self.calendar.start(window.grain, window.index) - 1).min(self.facts.as_of)
-            }
+            // A range that cuts a period begins later than the period: so does what is counted against this.
             At::Start => (window.first - 1).min(self.facts.as_of),
         };
         if window.first > self.facts.as_of {

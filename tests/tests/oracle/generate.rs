@@ -288,7 +288,7 @@ fn probability(draw: &mut Draw) -> Value {
     if draw.is_there(6) { Value::Number(Fraction::scaled(share, 2)) } else { Value::Null }
 }
 
-/// A history for about half of the deals: up to three open states, and perhaps the end.
+/// A history for about half of the deals: up to three open states, and perhaps the end; of whole states or of fields.
 fn add_changes(world: &mut World, all: &[Bytes]) {
     let deals = world.rows("deals").to_vec();
     let mut changes = Vec::new();
@@ -376,6 +376,24 @@ fn change(deal: &Row, before: &mut Option<Row>, after: Row, day: i32, place: usi
     if id_ends_in(deal, &['3', '8']) {
         row.insert("amount", Value::Null);
         row.insert("from_amount", Value::Null);
+    }
+    // Some have one that names a field or two that changed.
+    if id_ends_in(deal, &['2', '7']) {
+        row.insert("origin", Value::text("field_history"));
+        // A deal that is closed or opened, or comes to where it stands now, says so.
+        let stays_silent =
+            cell(&row, "status") == cell(&earlier, "status") && cell(&row, "stage") != cell(deal, "stage");
+        let named: &[&str] = match draw.below(4) {
+            0 | 1 if !stays_silent => &["stage", "from_stage", "status", "from_status"],
+            0 => &["amount", "from_amount"],
+            1 => &["probability", "from_probability"],
+            2 => &["stage", "from_stage", "status", "from_status"],
+            _ => &["stage", "from_stage", "status", "from_status", "amount", "from_amount"],
+        };
+        let fields = names.into_iter().chain([("from_probability", "probability")]);
+        for silent in fields.flat_map(|(from, column)| [from, column]).filter(|name| !named.contains(name)) {
+            row.insert(silent, Value::Null);
+        }
     }
     *before = Some(after);
     row

@@ -191,42 +191,74 @@ fn standing(world: &World, deal: &Row, day: i32) -> Option<[Value; 3]> {
     Some([stage, if is_told { amount } else { cell(deal, "amount") }, share])
 }
 
+/// What a field was after a change: as it names it, else as the last one before that names it left it, else as the next found it.
+fn left(changes: &[&Row], place: usize, field: &'static str) -> Value {
+    let names = |change: &&&Row| !is(change, "origin", "field_history") || told_of(change, field);
+    match changes[..=place].iter().rev().find(names) {
+        Some(change) => cell(change, field),
+        None => changes[place..]
+            .iter()
+            .position(|change| names(&change))
+            .map_or(Value::Null, |next| found(changes, place + next, field)),
+    }
+}
+
+/// What a field was before a change.
+fn found(changes: &[&Row], place: usize, field: &'static str) -> Value {
+    let change = changes[place];
+    let before = cell(change, before(field));
+    if is(change, "origin", "field_history") {
+        return if told_of(change, field) { before } else { left(changes, place, field) };
+    }
+    let is_number = field == "amount" || field == "probability";
+    if before.is_null() && is_number { cell(change, field) } else { before }
+}
+
+fn told_of(change: &Row, field: &'static str) -> bool {
+    !cell(change, field).is_null() || !cell(change, before(field)).is_null()
+}
+
+fn before(field: &str) -> &'static str {
+    match field {
+        "stage" => "from_stage",
+        "status" => "from_status",
+        "amount" => "from_amount",
+        _ => "from_probability",
+    }
+}
+
 /// The same as the changes tell it.
 fn told(world: &World, deal: &Row, day: i32) -> Option<[Value; 3]> {
+    const FIELDS: [&str; 3] = ["stage", "amount", "probability"];
     let mut changes: Vec<&Row> =
         rows(world, "stage_changes").filter(|change| cell(change, "deal_id") == cell(deal, "deal_id")).collect();
     changes.sort_by_key(|change| cell(change, "changed_at").as_instant());
     let change_days = || changes.iter().filter_map(|change| on(change, "changed_date"));
     let open = is(deal, "status", "open");
     let known_from = on(deal, "created_date").or_else(|| change_days().min()).unwrap_or(world.as_of);
-    let left = on(deal, "close_date").or_else(|| change_days().max()).unwrap_or(known_from);
-    if day < known_from || (!open && left <= day) {
+    let went = on(deal, "close_date").or_else(|| change_days().max()).unwrap_or(known_from);
+    if day < known_from || (!open && went <= day) {
         return None;
     }
-    let of = |row: &Row, names: [&str; 3]| names.map(|name| cell(row, name));
-    let (now, before) = (["stage", "amount", "probability"], ["from_stage", "from_amount", "from_probability"]);
-    let is_closing = |change: &Row| is(change, "status", "won") || is(change, "status", "lost");
+    let is_closed = |status: &Value| matches!(status.as_text(), Some("won" | "lost"));
     let past = change_days().filter(|changed| *changed <= day).count();
     if open && past == changes.len() {
-        return Some(of(deal, now));
+        return Some(FIELDS.map(|name| cell(deal, name)));
     }
     if past > 0 {
-        let change = changes[past - 1];
-        return (!is_closing(change)).then(|| of(change, now));
+        let is_open = !is_closed(&left(&changes, past - 1, "status"));
+        return is_open.then(|| FIELDS.map(|name| left(&changes, past - 1, name)));
     }
-    let mut state = of(deal, now);
-    let mut stage_is_known = false;
-    if let Some(first) = changes.first() {
-        if is(first, "from_status", "won") || is(first, "from_status", "lost") {
-            return None;
-        }
-        stage_is_known = !is_closing(first) || !cell(first, "from_stage").is_null();
-        for (place, value) in of(first, before).into_iter().enumerate() {
-            state[place] = if value.is_null() { cell(first, now[place]) } else { value };
-        }
+    if changes.is_empty() {
+        // Where a closed deal has been is not known.
+        return Some([Value::Null, cell(deal, "amount"), cell(deal, "probability")]);
     }
-    if !stage_is_known && (!open || !changes.is_empty()) {
-        state[0] = Value::Null;
+    if is_closed(&found(&changes, 0, "status")) {
+        return None;
+    }
+    let mut state = FIELDS.map(|name| found(&changes, 0, name));
+    if state[0].is_null() && !is_closed(&left(&changes, 0, "status")) {
+        state[0] = left(&changes, 0, "stage");
     }
     Some(state)
 }

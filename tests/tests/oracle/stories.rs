@@ -492,6 +492,101 @@ fn a_history_of_stages_alone_says_nothing_of_amounts() {
     story.tells(&plain(), &monthly("pipeline_reopened"), &["2024-04 70 EUR"]);
 }
 
+/// One row for each field that changed, as some vendors keep their history.
+#[test]
+fn a_field_that_a_row_does_not_name_is_as_it_was() {
+    let mut world = World::new("2024-05-31");
+    world.add(
+        "deals",
+        "deal_id=1 name=x stage=Won status=won amount=300 currency=USD created_date=2024-01-01 close_date=2024-05-10",
+    );
+    for (number, at, fields) in [
+        (1, "2024-01-01", ""),
+        (2, "2024-01-20", "amount=100"),
+        (3, "2024-02-10", "from_stage=Discovery stage=Proposal from_status=open status=open"),
+        (4, "2024-03-10", "from_amount=100 amount=300"),
+        (5, "2024-04-10", "from_stage=Proposal stage=Lost from_status=open status=lost"),
+        // A correction of what was lost does not open it.
+        (6, "2024-04-12", "from_amount=300 amount=250"),
+        (7, "2024-04-20", "from_stage=Lost stage=Talks from_status=lost status=open"),
+        (8, "2024-04-25", "from_amount=250"),
+        (9, "2024-05-10", "from_stage=Talks stage=Won from_status=open status=won"),
+    ] {
+        world.add(
+            "stage_changes",
+            &format!("change_id={number} deal_id=1 changed_at={at} changed_date={at} {fields} origin=field_history"),
+        );
+    }
+    let story = Story::of(&world);
+    let value = |date: &str, expected: &[&str]| {
+        story.tells(&as_of(date), &Request { sparse: true, ..by("open_pipeline_value", "stage") }, expected);
+    };
+    // It had no amount before it was given one.
+    value("2024-01-19", &[]);
+    value("2024-01-31", &["all Discovery 100 USD"]);
+    value("2024-02-29", &["all Discovery 0 USD", "all Proposal 100 USD"]);
+    value("2024-03-31", &["all Discovery 0 USD", "all Proposal 300 USD"]);
+    value("2024-04-22", &["all Discovery 0 USD", "all Proposal 0 USD", "all Talks 250 USD"]);
+    value("2024-04-30", &["all Discovery 0 USD", "all Proposal 0 USD", "all Talks 0 USD"]);
+    story.tells(
+        &plain(),
+        &monthly("open_pipeline_count"),
+        &["2024-01 1 count", "2024-02 1 count", "2024-03 1 count", "2024-04 1 count", "2024-05 0 count"],
+    );
+    story.tells(&plain(), &ask("deals_reopened"), &["all 1 count"]);
+    story.tells(&plain(), &monthly("pipeline_lost"), &["2024-04 -300 USD"]);
+    story.tells(
+        &plain(),
+        &Request { sparse: true, ..by("stage_duration_mean", "stage") },
+        &["all Discovery 40 days", "all Proposal 60 days", "all Talks 20 days"],
+    );
+}
+
+#[test]
+fn a_bridge_starts_where_the_range_does() {
+    let mut world = World::new("2024-03-31");
+    for (deal, created) in [(1, "2024-01-10"), (2, "2024-02-05"), (3, "2024-02-20")] {
+        world.add(
+            "deals",
+            &format!("deal_id={deal} name=x stage=s status=open amount=10{deal} currency=USD created_date={created} close_date=2024-06-01"),
+        );
+    }
+    let story = Story::of(&world);
+    let from = |kpi: &str| Request { from: Some(day("2024-02-10")), ..monthly(kpi) };
+    // Deal 2 was there on the first day of the range, though not on the first day of the month.
+    story.tells(&plain(), &from("pipeline_at_start"), &["2024-02 203 USD", "2024-03 306 USD"]);
+    story.tells(&plain(), &from("pipeline_movements"), &["2024-02 103 USD"]);
+    story.tells(&plain(), &from("pipeline_net_change"), &["2024-02 103 USD", "2024-03 0 USD"]);
+    story.tells(&plain(), &from("open_pipeline_value"), &["2024-02 306 USD", "2024-03 306 USD"]);
+}
+
+#[test]
+fn a_closing_that_was_undone_within_the_day_is_none() {
+    let mut world = World::new("2024-03-31");
+    for (deal, status, changes) in [
+        // Won and lost on the same day; won and opened again on the same day; won, and opened on the next.
+        ("1", "lost", &["10+480 Proposal open", "20+540 Won won", "20+600 Lost lost"][..]),
+        ("2", "open", &["10+480 Proposal open", "20+540 Won won", "20+600 Proposal open"]),
+        ("3", "open", &["10+480 Proposal open", "20+540 Won won", "21+600 Proposal open"]),
+    ] {
+        for (number, change) in changes.iter().enumerate() {
+            let [at, stage, status] = change.split(' ').collect::<Vec<_>>().try_into().unwrap();
+            let date = &at[..2];
+            world.add("stage_changes", &format!("change_id={deal}-{number} deal_id={deal} changed_at=2024-02-{at} changed_date=2024-02-{date} stage={stage} status={status} origin=history_export"));
+        }
+        let (stage, closed) = if status == "open" { ("Proposal", "2024-06-01") } else { ("Lost", "2024-02-20") };
+        world.add(
+            "deals",
+            &format!("deal_id={deal} name=x stage={stage} status={status} created_date=2024-02-10 close_date={closed}"),
+        );
+    }
+    let story = Story::of(&world);
+    for kpi in ["stage_reached_conversion", "stage_entry_conversion"] {
+        story.tells(&plain(), &Request { sparse: true, ..by(kpi, "stage") }, &["all Proposal 0.333333333333 ratio"]);
+    }
+    story.tells(&plain(), &ask("pipeline_reopened_count"), &["all 1 count"]);
+}
+
 #[test]
 fn a_pipeline_in_another_currency_moves_with_the_rates_as_well() {
     let mut world = World::new("2024-02-29");

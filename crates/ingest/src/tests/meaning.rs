@@ -210,6 +210,82 @@ fn snapshots_tell_what_a_change_started_from() {
     );
 }
 
+#[test]
+fn a_history_of_fields_says_which_it_names() {
+    let folder = Folder::new();
+    let path = folder.write(
+        "OpportunityFieldHistory.csv",
+        "Id,OpportunityId,Field,OldValue,NewValue,CreatedDate,CreatedById,IsDeleted\n\
+         017A,006A,created,,,2024-01-01T09:00:00.000Z,005A,false\n\
+         017B,006A,Amount,,100,2024-01-02T09:00:00.000Z,005A,false\n\
+         017C,006A,StageName,Closed Lost,Negotiation,2024-01-03T09:00:00.000Z,005A,false\n",
+    );
+    load(&path, &folder.lake()).unwrap();
+    let columns = ["change_id", "origin", "from_stage", "stage", "from_status", "status", "from_amount", "amount"];
+    assert_eq!(
+        rows(&folder.lake(), "stage_changes", &columns),
+        [
+            ["017A", "field_history", "∅", "∅", "∅", "∅", "∅", "∅"],
+            ["017B", "field_history", "∅", "∅", "∅", "∅", "∅", "100.0000"],
+            ["017C", "field_history", "Closed Lost", "Negotiation", "lost", "open", "∅", "∅"],
+        ]
+    );
+}
+
+#[test]
+fn what_the_history_of_an_export_tells_is_not_told_twice() {
+    let folder = Folder::new();
+    let deals = "deal_id,status,stage,amount,currency,probability,owner_id,modified_at\n";
+    let history = "change_id,deal_id,changed_at,changed_date,from_stage,stage,from_status,status,amount,currency\n";
+    for (night, rows, changes) in [
+        (
+            "1",
+            &[
+                "D1,lost,Lost,100,USD,0,U1",
+                "D2,open,New,10,USD,0.1,U1",
+                "D3,open,New,1,USD,,U1",
+                "D4,lost,Lost,5,USD,0,U1",
+            ][..],
+            &["1,D1,2024-01-01T09:00:00Z,2024-01-01,New,Lost,open,lost,100,USD"][..],
+        ),
+        (
+            "2",
+            &[
+                "D1,open,Talks,120,USD,0,U1",
+                "D2,open,Talks,15,USD,0.1,U1",
+                "D3,open,New,1,USD,,U2",
+                "D4,open,New,5,USD,0,U1",
+            ],
+            &[
+                // D1 is told in full, D2 without its amount, D4 not at all.
+                "2,D1,2024-01-02T09:00:00Z,2024-01-02,Lost,New,lost,open,100,USD",
+                "3,D1,2024-01-02T10:00:00Z,2024-01-02,New,Talks,open,open,120,USD",
+                "4,D2,2024-01-03T09:00:00Z,2024-01-03,New,Talks,open,open,,",
+            ],
+        ),
+    ] {
+        let lines: String = rows.iter().map(|row| format!("{row},2024-01-0{night}T12:00:00Z\n")).collect();
+        folder.write(&format!("{night}/deals.csv"), format!("{deals}{lines}"));
+        let lines: String = changes.iter().map(|change| format!("{change}\n")).collect();
+        let path = folder.write(&format!("{night}/stage_changes.csv"), format!("{history}{lines}"));
+        load(path.parent().unwrap(), &folder.lake()).unwrap();
+    }
+    let columns =
+        ["deal_id", "changed_at", "origin", "from_stage", "stage", "from_status", "status", "from_amount", "amount"];
+    let found = rows(&folder.lake(), "stage_changes", &columns);
+    let seen: Vec<_> = found.iter().filter(|row| row[2] == "snapshot_diff").collect();
+    assert_eq!(
+        seen,
+        [
+            // What is left of a change stands after what is told of it.
+            &["D2", "2024-01-03T09:00:00Z", "snapshot_diff", "Talks", "Talks", "open", "open", "10.0000", "15.0000"],
+            &["D3", "2024-01-02T12:00:00Z", "snapshot_diff", "New", "New", "open", "open", "1.0000", "1.0000"],
+            &["D4", "2024-01-02T12:00:00Z", "snapshot_diff", "Lost", "New", "lost", "open", "5.0000", "5.0000"],
+        ]
+    );
+    assert_eq!(found.len(), 3 + 4);
+}
+
 fn amounts(text: &str, decimal_comma: Option<bool>) -> Result<Vec<Vec<String>>, IngestError> {
     let folder = Folder::new();
     let path = folder.write("deals.csv", text);

@@ -46,6 +46,13 @@ struct Cells {
     currency: Currency,
 }
 
+/// The first day of a range and the period that it cuts, where it does not begin with a period; for every engine.
+pub(crate) fn cut_period(calendar: &Calendar, question: &Question) -> Option<(i32, i32)> {
+    let from = question.from.filter(|_| question.grain != Grain::All)?;
+    let period = calendar.index(question.grain, from);
+    (calendar.start(question.grain, period) != from).then_some((from, period))
+}
+
 impl Walk<'_> {
     /// A measure over periods.
     pub(crate) fn measure(&mut self, measure: &Measure, question: &Question) -> Result<Series, QueryError> {
@@ -84,7 +91,7 @@ impl Walk<'_> {
         self.stock_until(stock, question, question.to)
     }
 
-    /// A stock at the starts of periods: as the period before left it.
+    /// A stock at the starts of periods: as the period before left it, or the days before the range that cuts a period.
     pub(crate) fn stock_at_start(&mut self, stock: &Stock, question: &Question) -> Result<Series, QueryError> {
         if question.grain == Grain::All {
             return match question.from {
@@ -100,6 +107,13 @@ impl Walk<'_> {
         let mut series = self.stock_until(stock, question, question.to)?;
         series.points = series.points.later(1);
         series.span = series.span.map(|(first, last)| (first, last + 1));
+        if let Some((from, cut)) = cut_period(&self.calendar, question) {
+            let before = self.stock_until(stock, question, Some(from))?;
+            for (key, point) in before.points.iter().filter(|((period, _), _)| *period == cut) {
+                series.points.insert(key, *point);
+            }
+            series.span = series.points.span();
+        }
         Ok(series)
     }
 

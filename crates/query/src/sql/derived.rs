@@ -35,6 +35,7 @@ impl Tables<'_> {
 
     /// The changes of every deal in order, and what its present row says.
     fn deal_history(&mut self) {
+        const FIELDS: [&str; 4] = ["stage", "status", "amount", "probability"];
         let changes = self.read(
             "stage_changes",
             &[
@@ -50,14 +51,44 @@ impl Tables<'_> {
                 "from_amount",
                 "probability",
                 "from_probability",
+                "origin",
             ],
         );
         self.step(
-            "deal_changes",
+            "deal_rows",
             format!(
-                "SELECT *,\n    ROW_NUMBER() OVER (PARTITION BY source_system, deal_id ORDER BY changed_at, change_id) AS place,\n    \
+                "SELECT *, origin = 'field_history' AS is_partial,\n    \
+                 ROW_NUMBER() OVER (PARTITION BY source_system, deal_id ORDER BY changed_at, change_id) AS place,\n    \
                  COUNT(*) OVER (PARTITION BY source_system, deal_id) AS places,\n    \
                  COUNT(COALESCE(amount, from_amount)) OVER (PARTITION BY source_system, deal_id) AS amounts\n  FROM {changes}"
+            ),
+        );
+        // How many rows have told of a field so far, and what it was before each.
+        let told = FIELDS.map(|field| {
+            let before = match field {
+                "amount" | "probability" => format!("CASE WHEN is_partial THEN from_{field} ELSE COALESCE(from_{field}, {field}) END"),
+                _ => format!("from_{field}"),
+            };
+            format!(
+                ",\n    COUNT(CASE WHEN NOT is_partial OR COALESCE({field}, from_{field}) IS NOT NULL THEN 1 END)\n      \
+                 OVER (PARTITION BY source_system, deal_id ORDER BY place) AS {field}_told,\n    {before} AS {field}_before"
+            )
+        });
+        self.step("deal_told", format!("SELECT *{}\n  FROM deal_rows", told.concat()));
+        let completed = FIELDS.map(|field| {
+            let found = format!("MAX(CASE WHEN {field}_told = 1 THEN {field}_before END) OVER (PARTITION BY source_system, deal_id)");
+            format!(
+                ",\n    CASE WHEN {field}_told = 0 THEN {found}\n      \
+                 ELSE FIRST_VALUE({field}) OVER (PARTITION BY source_system, deal_id, {field}_told ORDER BY place) END AS {field},\n    \
+                 CASE WHEN {field}_told = 0 THEN {found}\n      ELSE {field}_before END AS from_{field}"
+            )
+        });
+        self.step(
+            "deal_changes",
+            format!(
+                "SELECT source_system, deal_id, changed_date, place, places, amounts,\n    \
+                 place = MAX(place) OVER (PARTITION BY source_system, deal_id, changed_date) AS is_days_last{}\n  FROM deal_told",
+                completed.concat()
             ),
         );
         let deals =
@@ -89,8 +120,8 @@ impl Tables<'_> {
              'open' AS status,\n    \
              CASE WHEN s.places > 0\n        THEN COALESCE(f.from_stage, CASE WHEN COALESCE(f.status, 'open') = 'open' THEN f.stage END)\n      \
              WHEN s.status = 'open' THEN s.stage END AS stage,\n    \
-             CASE WHEN s.amounts = 0 THEN s.amount ELSE COALESCE(f.from_amount, f.amount) END AS amount,\n    \
-             CASE WHEN s.places = 0 THEN s.probability ELSE COALESCE(f.from_probability, f.probability) END AS probability,\n    \
+             CASE WHEN s.amounts = 0 THEN s.amount ELSE f.from_amount END AS amount,\n    \
+             CASE WHEN s.places = 0 THEN s.probability ELSE f.from_probability END AS probability,\n    \
              s.start_date, s.closing_date, s.status AS last_status\n  FROM deal_spans AS s\n  LEFT JOIN deal_changes AS f\n    \
              ON f.source_system = s.source_system AND f.deal_id = s.deal_id AND f.place = 1\n  \
              WHERE s.status = 'open' OR s.closing_date IS NOT NULL\n  UNION ALL\n  \
@@ -195,7 +226,7 @@ impl Tables<'_> {
              SELECT c.source_system, c.deal_id, c.place, c.changed_date, CAST(NULL AS STRING), c.status, s.closing_date, s.status\n  \
              FROM deal_changes AS c\n  JOIN deal_spans AS s\n    \
              ON s.source_system = c.source_system AND s.deal_id = c.deal_id\n  \
-             WHERE c.status <> 'open' AND (s.closing_date IS NULL OR c.changed_date < s.closing_date)"
+             WHERE c.status <> 'open' AND c.is_days_last AND (s.closing_date IS NULL OR c.changed_date < s.closing_date)"
                 .to_owned(),
         );
         self.step(

@@ -15,7 +15,7 @@ use super::series::{
 };
 use crate::error::{QueryError, nearest};
 use crate::evaluate::Question;
-use crate::evaluate::leaf::was_there;
+use crate::evaluate::leaf::{cut_period, was_there};
 use crate::evaluate::money::is_amount;
 use crate::facts::{Fact, FactKind};
 use crate::parse;
@@ -111,7 +111,7 @@ impl Compiler<'_> {
         self.stock_until(hint, stock, question, question.to)
     }
 
-    /// A stock at the starts of periods: as the period before left it.
+    /// A stock at the starts of periods: as the period before left it, or the days before the range that cuts a period.
     pub(super) fn stock_at_start(
         &mut self,
         hint: &str,
@@ -128,11 +128,20 @@ impl Compiler<'_> {
         }
         let mut series = self.stock(hint, stock, question)?;
         let width = question.by.len();
-        let body = format!(
+        let mut body = format!(
             "SELECT x.period + 1 AS period{}, x.value, x.row_count\n  FROM {} AS x",
             segments(width, "x"),
             series.name
         );
+        if let Some((from, cut)) = cut_period(&self.builder.calendar, question) {
+            let before = self.stock_until(&format!("{hint}_before"), stock, question, Some(from))?;
+            body = format!(
+                "{body}\n  WHERE x.period + 1 <> {cut}\n  UNION ALL\n  \
+                 SELECT x.period{}, x.value, x.row_count\n  FROM {} AS x\n  WHERE x.period = {cut}",
+                segments(width, "x"),
+                before.name
+            );
+        }
         series.carried_to = series.carried_to.map(|last| last + 1);
         // The period in which the first row came starts with nothing, and is a period of the series all the same.
         series.also_from = vec![series.name];

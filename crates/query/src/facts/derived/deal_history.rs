@@ -45,6 +45,8 @@ pub(super) struct Change {
     from_amount: Option<i64>,
     probability: Option<i64>,
     from_probability: Option<i64>,
+    /// It names the fields that changed and keeps silent about the others.
+    is_partial: bool,
 }
 
 /// What a deal's present row says.
@@ -127,6 +129,7 @@ impl History {
             "from_amount",
             "probability",
             "from_probability",
+            "origin",
             "source_system",
             "is_deleted",
         ];
@@ -141,6 +144,7 @@ impl History {
             let position = u32::try_from(position).map_err(|error| QueryError::engine("deal history", error))?;
             by_deal.entry(change.deal).and_modify(|range| range.1 = position + 1).or_insert((position, position + 1));
         }
+        changes.chunk_by_mut(|one, next| one.deal == next.deal).for_each(complete);
         let statuses = interners.domain("status");
         let (open, won) = (statuses.intern("open"), statuses.intern("won"));
         Ok(Self { changes, by_deal, open, won, movements: interners.domain("movement") })
@@ -183,6 +187,9 @@ fn read_changes(batch: &RecordBatch, interners: &Interners, changes: &mut Vec<Ch
     let from_amount = decimals(column(batch, "from_amount")?)?;
     let probability = decimals(column(batch, "probability")?)?;
     let from_probability = decimals(column(batch, "from_probability")?)?;
+    let origins = interners.domain("origin");
+    let origin = origins.encode(column(batch, "origin")?)?;
+    let partial = origins.intern("field_history");
     let value = |array: &Int64Array, row: usize| array.is_valid(row).then(|| array.value(row));
     for row in 0..batch.num_rows() {
         changes.push(Change {
@@ -198,9 +205,46 @@ fn read_changes(batch: &RecordBatch, interners: &Interners, changes: &mut Vec<Ch
             from_amount: value(&from_amount, row),
             probability: value(&probability, row),
             from_probability: value(&from_probability, row),
+            is_partial: origin[row] == partial,
         });
     }
     Ok(())
+}
+
+/// Fills in what the changes of one deal, in order of time, leave unsaid of the state before and after them.
+fn complete(changes: &mut [Change]) {
+    let is_partial = |change: &Change| change.is_partial;
+    for change in changes.iter_mut().filter(|change| !change.is_partial) {
+        // A state as a whole: where it is not said what was before, it was the same.
+        change.from_amount = change.from_amount.or(change.amount);
+        change.from_probability = change.from_probability.or(change.probability);
+    }
+    if !changes.iter().any(is_partial) {
+        return;
+    }
+    carry(changes, 0, |change| (&mut change.from_stage, &mut change.stage));
+    carry(changes, 0, |change| (&mut change.from_status, &mut change.status));
+    carry(changes, None, |change| (&mut change.from_amount, &mut change.amount));
+    carry(changes, None, |change| (&mut change.from_probability, &mut change.probability));
+}
+
+/// Gives the rows that keep silent about a field what it was before them, or what the next row found.
+fn carry<T: Copy + PartialEq>(changes: &mut [Change], none: T, field: impl Fn(&mut Change) -> (&mut T, &mut T)) {
+    let tells = |change: &mut Change| {
+        let is_partial = change.is_partial;
+        let (before, after) = field(change);
+        !is_partial || *before != none || *after != none
+    };
+    let found = changes.iter_mut().find_map(|change| tells(change).then(|| *field(change).0));
+    let mut now = found.unwrap_or(none);
+    for change in changes {
+        if tells(change) {
+            now = *field(change).1;
+        } else {
+            let (before, after) = field(change);
+            (*before, *after) = (now, now);
+        }
+    }
 }
 
 /// The day on which a closed deal left the pipeline.
@@ -238,8 +282,8 @@ pub(super) fn stays(present: &Present, changes: &[Change], (open, won): (u32, u3
                     0 => first.stage,
                     from => from,
                 },
-                amount: amount_then(first.from_amount.or(first.amount)),
-                probability: first.from_probability.or(first.probability),
+                amount: amount_then(first.from_amount),
+                probability: first.from_probability,
             }
         }
         // A closed deal without history says nothing of the stages it went through.
@@ -327,13 +371,16 @@ fn stage_steps(present: &Present, changes: &[Change], open: u32, won: u32) -> Ve
     if first.from_stage != 0 && (first.from_status == 0 || first.from_status == open) {
         steps.push((present.created.unwrap_or(first.date).min(first.date), Step::Stage(first.from_stage)));
     }
-    for change in changes {
+    for (position, change) in changes.iter().enumerate() {
         let is_open = change.status == 0 || change.status == open;
+        // A closing that was undone within the day is none, as in the pipeline; on its last day a deal is closed as
+        // its present row says.
+        let is_days_last = changes[position + 1..].iter().all(|later| later.date != change.date);
+        let closes = is_days_last && closing.is_none_or(|closing| change.date < closing);
         let (step, counts) = match change.status {
             _ if is_open => (Step::Stage(change.stage), closing.is_none_or(|closing| change.date <= closing)),
-            // On its last day a deal is closed as its present row says.
-            status if status == won => (Step::Won, closing.is_none_or(|closing| change.date < closing)),
-            _ => (Step::Lost, closing.is_none_or(|closing| change.date < closing)),
+            status if status == won => (Step::Won, closes),
+            _ => (Step::Lost, closes),
         };
         if counts && step != Step::Stage(0) && steps.last().is_none_or(|(_, last)| *last != step) {
             steps.push((change.date, step));
@@ -564,9 +611,10 @@ mod tests {
             status,
             from_status: 0,
             amount: Some(amount),
-            from_amount: None,
+            from_amount: Some(amount),
             probability: None,
             from_probability: None,
+            is_partial: false,
         }
     }
 
@@ -595,6 +643,35 @@ mod tests {
             .map(|stay| (stay.from, stay.until, stay.stage, stay.amount))
             .collect();
         assert_eq!(open, vec![(10, Some(12), 5, Some(100)), (12, None, 9, Some(900))]);
+    }
+
+    #[test]
+    fn a_row_about_one_field_leaves_the_others_as_they_were() {
+        let nothing = Change { amount: None, from_amount: None, ..change(0, 0, 0, 0, 0) };
+        let mut changes = [
+            Change { date: 12, is_partial: true, amount: Some(200), ..nothing },
+            Change { date: 14, is_partial: true, from_stage: 5, stage: 6, status: OPEN, ..nothing },
+            Change { date: 16, is_partial: true, from_amount: Some(200), ..nothing },
+            Change { date: 18, is_partial: true, from_stage: 6, stage: 7, status: OPEN, ..nothing },
+        ];
+        complete(&mut changes);
+        let spans: Vec<_> = stays(&present(false, Some(30)), &changes, (OPEN, WON), 99)
+            .iter()
+            .map(|stay| (stay.from, stay.until, stay.stage, stay.amount))
+            .collect();
+        assert_eq!(
+            spans,
+            vec![
+                (10, Some(12), 5, None),
+                (12, Some(14), 5, Some(200)),
+                (14, Some(16), 6, Some(200)),
+                (16, Some(18), 6, None),
+                (18, Some(30), 7, None)
+            ]
+        );
+        let entered = |entry: &Entry| (entry.stage, entry.entered);
+        let entries = entries(&present(false, Some(30)), &changes, OPEN, WON);
+        assert_eq!(entries.iter().map(entered).collect::<Vec<_>>(), vec![(5, 10), (6, 14), (7, 18)]);
     }
 
     #[test]
