@@ -40,7 +40,7 @@ impl Vocabulary {
 /// The vocabulary of a column, if it has one.
 pub fn vocabulary(table: &str, column: &str) -> Option<Vocabulary> {
     Some(match (table, column) {
-        ("deals" | "stage_changes", "status") | ("stage_changes", "from_status") => {
+        ("deals" | "stage_changes", "status") | ("stage_changes", "from_status" | "status_before") => {
             Vocabulary::closed(&["open", "won", "lost"])
         }
         ("stage_changes", "origin") => {

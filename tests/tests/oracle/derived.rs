@@ -28,6 +28,7 @@ pub fn facts(world: &World) -> Facts {
     mark_accounts(&mut facts);
     mark_leads(&mut facts);
     mark_line_items(&mut facts);
+    mark_changes(&mut facts);
     let (states, entries) = deal_history(&facts);
     facts.tables.insert("deal_states", states);
     let movements = pipeline_changes(&facts);
@@ -195,6 +196,20 @@ fn mark_line_items(facts: &mut Facts) {
         marked.push(row);
     }
     facts.tables.insert("line_items", marked);
+}
+
+/// Changes: the status that the deal had before, which the change before knows better than the row itself.
+fn mark_changes(facts: &mut Facts) {
+    let mut marked = Vec::new();
+    for change in facts.rows("stage_changes") {
+        let of_deal = history(facts, change);
+        let place = of_deal.iter().position(|row| cell(row, "change_id") == cell(change, "change_id"));
+        let before = place.and_then(|place| place.checked_sub(1)).map(|before| cell(&of_deal[before], "status"));
+        let mut row = change.clone();
+        row.insert("status_before", before.filter(|status| !status.is_null()).unwrap_or(cell(change, "from_status")));
+        marked.push(row);
+    }
+    facts.tables.insert("stage_changes", marked);
 }
 
 /// What a deal looks like from one event on.

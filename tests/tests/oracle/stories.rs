@@ -543,6 +543,30 @@ fn a_field_that_a_row_does_not_name_is_as_it_was() {
 }
 
 #[test]
+fn a_reopening_told_by_two_counts_once() {
+    let mut world = World::new("2024-03-31");
+    world.add("deals", "deal_id=1 name=x stage=Talks status=open created_date=2024-01-01 close_date=2024-06-01");
+    for (number, at, change) in [
+        (1, "2024-02-10", "from_status=open stage=Lost status=lost origin=history_export"),
+        // Seen between two exports, dated by the day alone; then told by the history, and seen in the evening.
+        (2, "2024-02-20", "from_status=lost stage=Talks status=open origin=snapshot_diff"),
+        (3, "2024-02-20+600", "from_status=lost stage=Talks status=open origin=history_export"),
+        (4, "2024-02-20+900", "from_status=lost stage=Talks status=open origin=snapshot_diff"),
+        // The row itself does not say what was before.
+        (5, "2024-03-01", "stage=Lost status=lost origin=history_export"),
+        (6, "2024-03-02", "stage=Talks status=open origin=history_export"),
+    ] {
+        let date = &at[..10];
+        world.add(
+            "stage_changes",
+            &format!("change_id={number} deal_id=1 changed_at={at} changed_date={date} {change}"),
+        );
+    }
+    let story = Story::of(&world);
+    story.tells(&plain(), &monthly("deals_reopened"), &["2024-02 1 count", "2024-03 1 count"]);
+}
+
+#[test]
 fn a_bridge_starts_where_the_range_does() {
     let mut world = World::new("2024-03-31");
     for (deal, created) in [(1, "2024-01-10"), (2, "2024-02-05"), (3, "2024-02-20")] {

@@ -91,6 +91,7 @@ fn derived_columns(table: &str) -> &'static [(&'static str, Kind)] {
             ("won_margin_amount", Kind::Number),
             ("is_customer", Kind::Boolean),
         ],
+        "stage_changes" => &[("status_before", Kind::Text)],
         "leads" => &[("minutes_to_first_contact", Kind::Number), ("is_contacted", Kind::Boolean)],
         "line_items" => &[
             ("is_sale", Kind::Boolean),

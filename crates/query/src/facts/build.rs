@@ -16,6 +16,7 @@ use dealframe_model::table::{self, Table};
 use hashbrown::{HashMap, HashSet};
 use rayon::prelude::*;
 
+use super::derived::deal_history::History;
 use super::dictionary::{AsHashed, Interners, row_key, strings};
 use super::dimension::{DIMENSIONS, Dimensions};
 use super::encode::{self, Encoded, Encoder, column, decimals, live_rows, read_file};
@@ -140,6 +141,7 @@ enum Extra {
     Accounts { won: HashMap<u32, WonSummary> },
     Leads { first_activity: HashMap<u128, i64> },
     LineItems { sales: Sales },
+    StageChanges { history: History },
 }
 
 /// What lines of products are part of.
@@ -262,6 +264,7 @@ impl Extra {
             "accounts" => Ok(Self::Accounts { won: won_by_account(lake, interners)? }),
             "leads" => Ok(Self::Leads { first_activity: first_activity(lake, interners)? }),
             "line_items" => Ok(Self::LineItems { sales: Sales::read(lake, interners)? }),
+            "stage_changes" => Ok(Self::StageChanges { history: History::read(lake, interners)? }),
             _ => Ok(Self::None),
         }
     }
@@ -270,6 +273,7 @@ impl Extra {
     fn projection(&self) -> &'static [&'static str] {
         match self {
             Self::Leads { .. } => &["created_at", "first_contact_at"],
+            Self::StageChanges { .. } => &["change_id", "deal_id", "changed_at", "from_status"],
             _ => &[],
         }
     }
@@ -356,6 +360,10 @@ impl Extra {
                 encoded.push(encode::codes("deal_status", "status", of.iter().map(|sale| sale.status).collect()));
                 encoded.extend(encode::dates("deal_close_date", &closed));
                 encoded.extend(encode::dates("sold_on", &on));
+            }
+            Self::StageChanges { history } => {
+                let before = history.statuses_before(batch, &sources()?, interners)?;
+                encoded.push(encode::codes("status_before", "status", before));
             }
         }
         Ok(())

@@ -33,8 +33,8 @@ impl Tables<'_> {
         }
     }
 
-    /// The changes of every deal in order, and what its present row says.
-    fn deal_history(&mut self) {
+    /// The changes of every deal in order, each with the whole state before and after it: `deal_changes`.
+    pub(super) fn deal_changes(&mut self) {
         const FIELDS: [&str; 4] = ["stage", "status", "amount", "probability"];
         let changes = self.read(
             "stage_changes",
@@ -86,11 +86,16 @@ impl Tables<'_> {
         self.step(
             "deal_changes",
             format!(
-                "SELECT source_system, deal_id, changed_date, place, places, amounts,\n    \
+                "SELECT source_system, deal_id, change_id, changed_date, place, places, amounts,\n    \
                  place = MAX(place) OVER (PARTITION BY source_system, deal_id, changed_date) AS is_days_last{}\n  FROM deal_told",
                 completed.concat()
             ),
         );
+    }
+
+    /// The changes of every deal in order, and what its present row says.
+    fn deal_history(&mut self) {
+        self.deal_changes();
         let deals =
             self.read("deals", &["deal_id", "status", "stage", "amount", "probability", "created_date", "close_date"]);
         let anchor = self.dialect.date(self.anchor.unwrap_or(0));

@@ -186,6 +186,7 @@ impl<'a> Tables<'a> {
             "leads" => self.lead_columns(&mut base, &wants),
             "line_items" => self.line_item_columns(&mut base, &wants),
             "tickets" => self.ticket_columns(&mut base),
+            "stage_changes" => self.change_columns(&mut base, &wants),
             _ => {}
         }
         Ok(base)
@@ -314,6 +315,23 @@ impl<'a> Tables<'a> {
         base.special
             .push(("minutes_to_first_contact", format!("CASE WHEN {contact} >= b.created_at THEN {minutes} END")));
         base.special.push(("is_contacted", format!("{contact} IS NOT NULL")));
+    }
+
+    fn change_columns(&mut self, base: &mut Base, wants: &dyn Fn(&[&str]) -> bool) {
+        if !wants(&["status_before"]) {
+            return;
+        }
+        self.deal_changes();
+        self.step(
+            "changes_before",
+            "SELECT source_system, change_id, LAG(status) OVER (PARTITION BY source_system, deal_id ORDER BY place) AS status\n  \
+             FROM deal_changes"
+                .to_owned(),
+        );
+        base.from.push_str(
+            "\n  LEFT JOIN changes_before AS h ON h.source_system = b.source_system AND h.change_id = b.change_id",
+        );
+        base.special.push(("status_before", "COALESCE(h.status, b.from_status)".to_owned()));
     }
 
     fn ticket_columns(&mut self, base: &mut Base) {

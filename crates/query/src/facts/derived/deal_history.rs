@@ -105,7 +105,7 @@ struct Entry {
     is_lost_here: bool,
 }
 
-pub(super) struct History {
+pub(crate) struct History {
     changes: Vec<Change>,
     by_deal: HashMap<u128, (u32, u32)>,
     open: u32,
@@ -115,7 +115,7 @@ pub(super) struct History {
 }
 
 impl History {
-    fn read(lake: &Lake, interners: &Interners) -> Result<Self, QueryError> {
+    pub(crate) fn read(lake: &Lake, interners: &Interners) -> Result<Self, QueryError> {
         let columns = [
             "change_id",
             "deal_id",
@@ -148,6 +148,31 @@ impl History {
         let statuses = interners.domain("status");
         let (open, won) = (statuses.intern("open"), statuses.intern("won"));
         Ok(Self { changes, by_deal, open, won, movements: interners.domain("movement") })
+    }
+
+    /// The status that a deal had before each change of a batch: as the change before left it, else as the row says.
+    ///
+    /// Where two sources tell of one change, the second one found the deal changed already.
+    pub(crate) fn statuses_before(
+        &self,
+        batch: &RecordBatch,
+        sources: &[u32],
+        interners: &Interners,
+    ) -> Result<Vec<u32>, QueryError> {
+        let deals = strings(column(batch, "deal_id")?)?;
+        let ids = strings(column(batch, "change_id")?)?;
+        let at = column(batch, "changed_at")?.as_primitive::<TimestampMicrosecondType>();
+        let from = interners.domain("status").encode(column(batch, "from_status")?)?;
+        let before = |row: usize| {
+            let changes = self.of(row_key(sources[row], deals.value(row)));
+            let place =
+                changes.binary_search_by_key(&(at.value(row), tie(ids.value(row))), |change| (change.at, change.tie));
+            match place.ok().and_then(|place| place.checked_sub(1)).map(|place| changes[place].status) {
+                None | Some(0) => from[row],
+                Some(status) => status,
+            }
+        };
+        Ok((0..batch.num_rows()).map(before).collect())
     }
 
     /// The codes of `open` and `won`.
