@@ -11,8 +11,8 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use dealframe_query::Engine;
 use dealframe_query::request::Settings;
+use dealframe_query::{Engine, Place};
 use rayon::prelude::*;
 
 use crate::spec::{self, Spec};
@@ -58,6 +58,8 @@ pub struct SectionResult {
     pub title: String,
     pub slug: String,
     pub rows: usize,
+    /// Where in the specification it stands, or what failed in it.
+    pub place: Place,
     /// The error, its hint, and whether it is the user's to settle.
     pub failure: Option<(String, Option<String>, bool)>,
 }
@@ -119,7 +121,7 @@ fn read_all(specs: &[PathBuf], command_line: &Settings) -> Result<Vec<Job>, Repo
     let mut jobs: Vec<Job> = Vec::new();
     for path in specs {
         let spec = spec::read(path)?;
-        let settings = spec.settings(command_line, &path.display().to_string())?;
+        let settings = spec.settings(command_line)?;
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let name = slug(&stem.replace('_', "-"));
         if let Some(other) = jobs.iter().find(|job| job.name == name) {
@@ -144,16 +146,17 @@ fn open_engines(jobs: &[Job], lake: &Path) -> Result<Vec<(Settings, Engine)>, Re
 
 fn one(job: &Job, engine: &Engine, folder: &Path, options: &RunOptions<'_>) -> Result<ReportResult, ReportError> {
     let started = Instant::now();
-    let (document, failures) = answer::document(job, engine)?;
+    let (document, failures, places) = answer::document(job, engine)?;
     write::report(&document, folder, &job.spec.formats)?;
-    let sections: Vec<SectionResult> = (document.sections.iter().zip(failures))
-        .map(|(section, failure)| SectionResult {
+    let sections: Vec<SectionResult> = (document.sections.iter().zip(failures).zip(places))
+        .map(|((section, failure), place)| SectionResult {
             title: section.title.clone(),
             slug: section.slug.clone(),
             rows: match &section.answer {
                 crate::document::Answer::Frame(frame) => frame.rows.len(),
                 crate::document::Answer::Failed { .. } => 0,
             },
+            place,
             failure,
         })
         .collect();

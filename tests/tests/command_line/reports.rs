@@ -115,7 +115,8 @@ fn several_reports_at_once_and_one_bad_section() {
     );
     let answer = call("report").arg(&bad).lake(&lake).arg("--out").arg(&out).run();
     assert_eq!(answer.code, Some(1), "{answer:?}");
-    assert!(answer.err.contains("section `Wrong`: unknown KPI `reveneu`"), "{answer:?}");
+    let place = format!("error: {}:4:26: section `Wrong`: unknown KPI `reveneu`", bad.display());
+    assert!(answer.err.contains(&place), "expected {place}: {answer:?}");
     assert!(answer.hint().contains("did you mean revenue"), "{answer:?}");
     assert!(out.join("bad/fine.csv").is_file() && out.join("bad/report.html").is_file());
     assert!(!out.join("bad/wrong.csv").exists());

@@ -23,7 +23,8 @@ pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
 pub(super) fn conclude(outcome: &RunOutcome) -> ExitCode {
     for report in &outcome.reports {
         for section in &report.sections {
-            let place = format!("{}: section `{}`", report.spec.display(), section.title);
+            let at = section.place;
+            let place = format!("{}:{}:{}: section `{}`", report.spec.display(), at.line, at.column, section.title);
             match &section.failure {
                 Some((error, hint, _)) => {
                     printer::talk(&format!("error: {place}: {error}"));

@@ -5,11 +5,12 @@ use dealframe_model::date;
 use dealframe_model::frame::Frame;
 use dealframe_model::kpi::Base;
 use dealframe_query::request::Request;
-use dealframe_query::{Engine, period};
+use dealframe_query::{Engine, Place, period};
 
 use super::Job;
 use crate::document::{Answer, Definition, Document, Section, tiles};
 use crate::slug::unique;
+use crate::spec::At;
 use crate::{ReportError, slug, spec};
 
 /// The error of a section, its hint, and whether it is the user's to settle.
@@ -18,7 +19,7 @@ pub(super) type Failure = Option<(String, Option<String>, bool)>;
 /// A question, or why it could not even be asked.
 type Asked = Result<Request, ReportError>;
 
-pub(super) fn document(job: &Job, engine: &Engine) -> Result<(Document, Vec<Failure>), ReportError> {
+pub(super) fn document(job: &Job, engine: &Engine) -> Result<(Document, Vec<Failure>, Vec<Place>), ReportError> {
     let asked: Vec<Asked> = (0..job.spec.sections.len()).map(|index| request(job, index, engine)).collect();
     let headline = headline(job, engine);
     let ranges: Vec<String> = (asked.iter())
@@ -27,12 +28,16 @@ pub(super) fn document(job: &Job, engine: &Engine) -> Result<(Document, Vec<Fail
     let (headline_frames, answers) = ask(engine, &headline, asked);
 
     let mut sections: Vec<Section> = Vec::new();
-    let mut failures = Vec::new();
+    let (mut failures, mut places) = (Vec::new(), Vec::new());
     let mut slugs: Vec<String> = vec!["report".to_owned()];
     let report_range = range_text(&range(job, None, engine).unwrap_or_default(), engine);
-    for ((spec, own), answer) in job.spec.sections.iter().zip(ranges).zip(answers) {
+    for (index, ((spec, own), answer)) in job.spec.sections.iter().zip(ranges).zip(answers).enumerate() {
         let name = unique(slug(&spec.title), &slugs);
         slugs.push(name.clone());
+        places.push(match &answer {
+            Ok(_) => job.spec.source.place_of_section(index),
+            Err(error) => job.spec.source.place_of_failure(index, error),
+        });
         let (answer, failure) = match answer {
             Ok(frame) => (Answer::Frame(frame), None),
             Err(error) => {
@@ -63,7 +68,7 @@ pub(super) fn document(job: &Job, engine: &Engine) -> Result<(Document, Vec<Fail
         definitions: definitions(engine, &headline, &sections),
         sections,
     };
-    Ok((document, failures))
+    Ok((document, failures, places))
 }
 
 /// An error with its causes, as one line.
@@ -85,31 +90,31 @@ type Bounds = (Option<i32>, Option<i32>);
 
 /// The range of a section, or of the report where `section` is `None`.
 fn range(job: &Job, section: Option<usize>, engine: &Engine) -> Result<Bounds, ReportError> {
-    let file = job.path.display().to_string();
-    let section = section.map(|index| &job.spec.sections[index]);
-    let place = section.map_or("report".to_owned(), |section| format!("section `{}`", section.title));
-    let own = section.filter(|section| section.period.is_some() || section.from.is_some() || section.to.is_some());
+    let source = &job.spec.source;
+    let section = section.map(|index| (index, &job.spec.sections[index]));
+    let own = section.filter(|(_, section)| section.period.is_some() || section.from.is_some() || section.to.is_some());
     let (period, from, to) = match own {
-        Some(section) => (&section.period, &section.from, &section.to),
+        Some((_, section)) => (&section.period, &section.from, &section.to),
         None => (&job.spec.period, &job.spec.from, &job.spec.to),
     };
+    let at = |key: &str| own.map_or_else(|| At::key(key), |(index, section)| section.at(index, key));
     let mut bounds = (None, None);
     if let Some(text) = period {
         let range = period::parse(text, engine.as_of(), engine.calendar())?;
         bounds = (range.from, range.to);
     }
     if let Some(from) = from {
-        bounds.0 = Some(spec::day(from, &file, &place)?);
+        bounds.0 = Some(spec::day(from, source, &at("from"))?);
     }
     // Written inclusively, as people do.
     if let Some(to) = to {
-        bounds.1 = Some(spec::day(to, &file, &place)? + 1);
+        bounds.1 = Some(spec::day(to, source, &at("to"))? + 1);
     }
     Ok(bounds)
 }
 
 fn request(job: &Job, section: usize, engine: &Engine) -> Asked {
-    let request = job.spec.sections[section].request(&job.path.display().to_string())?;
+    let request = job.spec.sections[section].request(&job.spec.source, section)?;
     let (from, to) = range(job, Some(section), engine)?;
     Ok(Request { from, to, ..request })
 }
@@ -131,9 +136,8 @@ fn range_text((from, to): &Bounds, engine: &Engine) -> String {
 /// The headline question twice: against the previous period, and against the year before.
 fn headline(job: &Job, engine: &Engine) -> Vec<Request> {
     let Some(headline) = &job.spec.headline else { return Vec::new() };
-    let file = job.path.display().to_string();
-    let (Ok(grain), Ok((from, to))) = (spec::grain(&headline.grain, &file, "headline"), range(job, None, engine))
-    else {
+    let grain = spec::grain(&headline.grain, &job.spec.source, &At::key("headline.grain"));
+    let (Ok(grain), Ok((from, to))) = (grain, range(job, None, engine)) else {
         return Vec::new();
     };
     [Base::Previous, Base::YearAgo]
