@@ -30,6 +30,18 @@ fn a_template_names_what_it_needs_and_takes() {
     assert!(leads.err.contains("kind: lead or contact, in any case; a row with another word is rejected"), "{leads:?}");
     let subscriptions = call("sources subscriptions").works();
     assert!(subscriptions.err.contains("end_date: First day on which it no longer runs"), "{subscriptions:?}");
+    // A probability is a fraction, or in per cent where the export has it so.
+    let deals = call("sources deals").works();
+    assert!(
+        deals.err.contains("probability: Probability to win, from the source. A fraction from 0 to 1"),
+        "{deals:?}"
+    );
+    let mapped = |source: &str, entity: &str| {
+        let answer = call("sources").arg(source).words("--format csv").works().table();
+        answer.cell("made_from", &[("entity", entity), ("column", "probability")]).to_owned()
+    };
+    assert_eq!(mapped("salesforce", "Opportunity"), "per cent: 40 means 0.4");
+    assert_eq!(mapped("hubspot", "Deals"), "a fraction from 0 to 1");
     // What it says is true: the columns alone make a file that is recognised.
     for table in ["leads", "spend", "targets", "fx_rates", "stage_changes", "subscriptions", "tickets", "line_items"] {
         let talk = call("sources").arg(table).works().err;
