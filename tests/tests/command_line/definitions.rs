@@ -200,6 +200,8 @@ fn a_window_of_ones_own_and_what_has_none() {
         ),
         ("days: 7", "days: 99999999999999999999999", "9:11", "expected a whole number from 1 to 36525"),
         ("days: 7", "days: 7.5", "9:11", "`compute.within.days` is `7.5`, expected a whole number from 1 to 36525"),
+        ("days: 7", "days: 1e3", "9:11", "`compute.within.days` is `1000.0`, expected a whole number"),
+        ("days: 7", "days: '7'", "9:11", "leave out the quotes: a number in quotes is a text"),
         ("days: 7", "days: a week", "9:11", "`compute.within.days` is `a week`, expected a whole number from 1"),
         ("days: 7", "days:", "9:5", "`compute.within.days` is nothing, expected a whole number from 1 to 36525"),
         ("days: 7", "dayz: 7", "9:5", "unknown field `dayz` in `compute.within`, expected `days`?"),
@@ -212,6 +214,7 @@ fn a_window_of_ones_own_and_what_has_none() {
         ("until: close_date", "until: closed", "10:12", "no column or segment `closed`"),
         // Points in time are listed as columns of the exports, and no KPI counts by them.
         ("until: close_date", "until: created_at", "10:12", "`created_at` of `deals` is a point in time"),
+        ("until: close_date", "until: closed_at", "10:12", "the dates of `deals` are close_date,"),
         ("until: close_date", "until: created_at", "10:12", "the dates of `deals` are created_date, close_date,"),
         ("until: close_date", "until: name", "10:12", "`name` of `deals` is a text that differs from row to row"),
         ("kpi: deals_created", "kpi: open_pipeline_count", "18:10", "below the line `within` needs a flow"),

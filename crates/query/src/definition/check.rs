@@ -208,8 +208,8 @@ impl<'a> Source<'a> {
     fn dates(&self, found: &str) -> String {
         let mut dates: Vec<&str> =
             self.columns.iter().filter(|(_, kind)| **kind == Kind::Date).map(|(name, _)| *name).collect();
-        let stem = found.strip_suffix("_at").unwrap_or(found);
-        dates.sort_by_key(|name| name.strip_suffix("_date").is_none_or(|date| date != stem));
+        let likely = nearest(found, dates.iter().copied());
+        dates.sort_by_key(|name| likely.iter().position(|one| one == name).unwrap_or(likely.len()));
         match dates.as_slice() {
             [] => format!("`{}` has no dates", self.table),
             all => format!("the dates of `{}` are {}", self.table, all.join(", ")),

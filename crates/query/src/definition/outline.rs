@@ -97,7 +97,8 @@ impl Node {
             Value::Null => "nothing".to_owned(),
             Value::Boolean(value) => format!("`{value}`"),
             Value::Integer(value) => format!("`{value}`"),
-            Value::Float(value) => format!("`{value}`"),
+            // With its point: 1e3 is no whole number.
+            Value::Float(value) => format!("`{value:?}`"),
             Value::Text(text) => format!("`{text}`"),
             Value::List(_) => "a list".to_owned(),
             Value::Map(_) => "a block of fields".to_owned(),

@@ -197,6 +197,9 @@ impl<'a> Walk<'a> {
                 (found.0, found.1.with_hint("write 'null' in quotes: bare, it says nothing"))
             }
             Value::Null => (found.0, found.1.with_hint(empty_hint(last))),
+            Value::Text(ref text) if text.trim().parse::<f64>().is_ok() && !self.allows(schema, "string") => {
+                (found.0, found.1.with_hint("leave out the quotes: a number in quotes is a text"))
+            }
             _ if is_bare && words.is_empty() => (found.0, found.1.with_hint("put it in quotes, so that it is a text")),
             _ => found,
         })
