@@ -32,7 +32,7 @@ pub struct RunOptions<'a> {
 #[derive(Debug, Clone)]
 pub struct RunOutcome {
     pub reports: Vec<ReportResult>,
-    /// Sections that failed.
+    /// Sections and headlines that failed.
     pub failed: usize,
     /// Whether every failure is the user's to settle.
     pub user_fault: bool,
@@ -49,8 +49,13 @@ pub struct ReportResult {
     pub lake_sequence: u64,
     pub seconds: f64,
     pub tiles: Vec<crate::document::tiles::Tile>,
+    /// Where and why the headline failed, if it did.
+    pub headline: Option<(Place, Failed)>,
     pub sections: Vec<SectionResult>,
 }
+
+/// An error, its hint, and whether it is the user's to settle.
+pub type Failed = (String, Option<String>, bool);
 
 /// What became of one section.
 #[derive(Debug, Clone)]
@@ -60,8 +65,7 @@ pub struct SectionResult {
     pub rows: usize,
     /// Where in the specification it stands, or what failed in it.
     pub place: Place,
-    /// The error, its hint, and whether it is the user's to settle.
-    pub failure: Option<(String, Option<String>, bool)>,
+    pub failure: Option<Failed>,
 }
 
 impl SectionResult {
@@ -107,7 +111,12 @@ pub fn run(specs: &[PathBuf], lake: &Path, out: &Path, options: &RunOptions<'_>)
             })
             .collect::<Result<Vec<_>, ReportError>>()
     })?;
-    let failures = || reports.iter().flat_map(|report| &report.sections).filter_map(|section| section.failure.as_ref());
+    let failures = || {
+        reports.iter().flat_map(|report| {
+            let of_sections = report.sections.iter().filter_map(|section| section.failure.as_ref());
+            report.headline.iter().map(|(_, failure)| failure).chain(of_sections)
+        })
+    };
     let outcome = RunOutcome {
         failed: failures().count(),
         user_fault: failures().all(|(_, _, user)| *user),
@@ -146,10 +155,10 @@ fn open_engines(jobs: &[Job], lake: &Path) -> Result<Vec<(Settings, Engine)>, Re
 
 fn one(job: &Job, engine: &Engine, folder: &Path, options: &RunOptions<'_>) -> Result<ReportResult, ReportError> {
     let started = Instant::now();
-    let (document, failures, places) = answer::document(job, engine)?;
+    let answer::Answered { document, sections: failures, headline } = answer::document(job, engine)?;
     write::report(&document, folder, &job.spec.formats)?;
-    let sections: Vec<SectionResult> = (document.sections.iter().zip(failures).zip(places))
-        .map(|((section, failure), place)| SectionResult {
+    let sections: Vec<SectionResult> = (document.sections.iter().zip(failures))
+        .map(|(section, (place, failure))| SectionResult {
             title: section.title.clone(),
             slug: section.slug.clone(),
             rows: match &section.answer {
@@ -173,6 +182,7 @@ fn one(job: &Job, engine: &Engine, folder: &Path, options: &RunOptions<'_>) -> R
         lake_sequence: document.lake_sequence,
         seconds: started.elapsed().as_secs_f64(),
         tiles: document.tiles,
+        headline,
         sections,
     })
 }

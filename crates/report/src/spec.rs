@@ -60,37 +60,31 @@ pub(crate) struct Source {
 
 impl Source {
     /// The place of the value at a path, or of the deepest part of the path that exists.
-    fn place(&self, path: &str) -> Place {
+    pub(crate) fn place(&self, path: &str) -> Place {
         place_of(&self.text, path).unwrap_or(Place { line: 1, column: 1 })
     }
 
     /// Refuses what stands at a path of the specification.
     pub(crate) fn refuse(&self, at: &At, reason: String, hint: String) -> ReportError {
         let Place { line, column } = self.place(&at.path);
-        ReportError::Spec { file: self.file.clone(), line, column, part: at.part.clone(), reason, hint }
+        let place = format!("{}:{line}:{column}", self.file);
+        ReportError::Spec { place, part: at.part.clone(), reason, hint }
     }
 
-    pub(crate) fn place_of_section(&self, index: usize) -> Place {
-        self.place(&format!("sections.{index}"))
-    }
-
-    /// The place in section `index` that an answer could not be given for.
-    pub(crate) fn place_of_failure(&self, index: usize, error: &ReportError) -> Place {
-        let section = format!("sections.{index}");
-        let keys: &[&str] = match error {
-            ReportError::Spec { line, column, .. } => return Place { line: *line, column: *column },
-            ReportError::Query(QueryError::UnknownKpi { .. }) => &["kpis"],
-            ReportError::Query(QueryError::UnknownSegment { .. }) => &["by"],
-            ReportError::Query(QueryError::UnknownColumn { .. } | QueryError::Expression { .. }) => &["where"],
+    /// The place in a part of the specification (`headline`, `sections.0`) for which there is no answer.
+    pub(crate) fn place_of_failure(&self, part: &str, error: &ReportError) -> Place {
+        let below = |key: &str| self.place(&format!("{part}.{key}"));
+        match error {
+            ReportError::Query(QueryError::UnknownKpi { .. }) => below("kpis"),
+            ReportError::Query(QueryError::UnknownSegment { .. }) => below("by"),
+            ReportError::Query(QueryError::UnknownColumn { .. } | QueryError::Expression { .. }) => below("where"),
             ReportError::Query(QueryError::Period { .. }) => {
                 // The section's own range, or that of the report.
-                let own = ["period", "from", "to"].map(|key| self.place(&format!("{section}.{key}")));
-                let whole = self.place(&section);
-                return own.into_iter().find(|place| *place != whole).unwrap_or_else(|| self.place("period"));
+                let (own, whole) = (["period", "from", "to"].map(below), self.place(part));
+                own.into_iter().find(|place| *place != whole).unwrap_or_else(|| self.place("period"))
             }
-            _ => &[],
-        };
-        keys.iter().map(|key| self.place(&format!("{section}.{key}"))).next().unwrap_or_else(|| self.place(&section))
+            _ => self.place(part),
+        }
     }
 }
 
@@ -113,8 +107,7 @@ impl At {
 }
 
 /// What a report can be written as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
     /// One file per section.
     Csv,
@@ -127,17 +120,14 @@ pub(crate) fn every_output() -> Vec<Output> {
     vec![Output::Csv, Output::Json, Output::Markdown, Output::Html]
 }
 
-fn one_or_many_outputs<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Output>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Outputs {
-        One(Output),
-        Many(Vec<Output>),
-    }
-    Ok(match Outputs::deserialize(deserializer)? {
-        Outputs::One(one) => vec![one],
-        Outputs::Many(many) => many,
-    })
+fn one_or_many_outputs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Output>, D::Error> {
+    let known = [("csv", Output::Csv), ("json", Output::Json), ("markdown", Output::Markdown), ("html", Output::Html)];
+    let read = |name: String| {
+        let found = known.iter().find(|(known, _)| *known == name).map(|(_, output)| *output);
+        let names = known.map(|(known, _)| known).join(", ");
+        found.ok_or_else(|| de::Error::custom(format!("unknown format `{name}`, expected one of {names}")))
+    };
+    one_or_many(deserializer)?.into_iter().map(read).collect()
 }
 
 /// The tiles at the top.
@@ -205,11 +195,14 @@ pub fn parse(text: &str, file: &str) -> Result<Spec, ReportError> {
     let mut spec: Spec = serde_saphyr::from_str(text).map_err(|error| {
         let place = error.location();
         let reason = error.without_snippet().to_string();
+        let reason = reason.lines().next().unwrap_or("cannot be read");
+        // The place stands before it already.
+        let reason = reason.rsplit_once(" at line ").map_or(reason, |(reason, _)| reason);
         ReportError::Syntax {
             file: file.to_owned(),
             line: place.map_or(1, |place| place.line()),
             column: place.map_or(1, |place| place.column()),
-            reason: reason.lines().next().unwrap_or("cannot be read").to_owned(),
+            reason: reason.to_owned(),
         }
     })?;
     spec.source = Source { file: file.to_owned(), text: text.to_owned() };
@@ -234,6 +227,9 @@ fn check(spec: &Spec) -> Result<(), ReportError> {
     }
     spec.settings(&Settings::default())?;
     if let Some(headline) = &spec.headline {
+        if headline.kpis.is_empty() {
+            return fail(&At::key("headline.kpis"), "it names no KPI", "`dealframe kpis` lists every KPI");
+        }
         grain(&headline.grain, source, &At::key("headline.grain"))?;
     }
     for (index, section) in spec.sections.iter().enumerate() {
@@ -422,6 +418,14 @@ mod tests {
         assert_eq!(kind, "r.yaml:2:12: rate_kind: unknown rate kind `daily`");
         let none = error("title: T\nsections:\n  - title: A\n    kpis: []\n");
         assert_eq!(none, "r.yaml:4:5: section `A`: it names no KPI");
+        let format = error("title: T\nformats: [csv, pdf]\nsections: [{title: A, kpis: revenue}]");
+        assert!(
+            format.starts_with("r.yaml:2:") && format.contains("unknown format `pdf`, expected one of csv,"),
+            "{format}"
+        );
+        assert!(!format.contains(" at line "), "{format}");
+        let tiles = error("title: T\nheadline: {kpis: []}\nsections: [{title: A, kpis: revenue}]");
+        assert_eq!(tiles, "r.yaml:2:12: headline.kpis: it names no KPI");
         let both = error(
             "title: T\nsections:\n  - title: A\n    kpis: revenue\n    from: 2024-01-01\n    period: last 3 months\n",
         );

@@ -19,9 +19,15 @@ pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
     Ok(conclude(&outcome))
 }
 
-/// Tells of failed and empty sections and chooses the exit code.
+/// Tells of headlines and sections that failed, of empty sections, and chooses the exit code.
 pub(super) fn conclude(outcome: &RunOutcome) -> ExitCode {
     for report in &outcome.reports {
+        if let Some((at, (error, hint, _))) = &report.headline {
+            printer::talk(&format!("error: {}:{}:{}: headline: {error}", report.spec.display(), at.line, at.column));
+            if let Some(hint) = hint {
+                printer::talk(&format!("hint: {hint}"));
+            }
+        }
         for section in &report.sections {
             let at = section.place;
             let place = format!("{}:{}:{}: section `{}`", report.spec.display(), at.line, at.column, section.title);
