@@ -201,7 +201,6 @@ fn a_window_of_ones_own_and_what_has_none() {
         ("days: 7", "days: 99999999999999999999999", "9:11", "expected a whole number from 1 to 36525"),
         ("days: 7", "days: 7.5", "9:11", "`compute.within.days` is `7.5`, expected a whole number from 1 to 36525"),
         ("days: 7", "days: 1e3", "9:11", "`compute.within.days` is `1000.0`, expected a whole number"),
-        ("days: 7", "days: '7'", "9:11", "leave out the quotes: a number in quotes is a text"),
         ("days: 7", "days: a week", "9:11", "`compute.within.days` is `a week`, expected a whole number from 1"),
         ("days: 7", "days:", "9:5", "`compute.within.days` is nothing, expected a whole number from 1 to 36525"),
         ("days: 7", "dayz: 7", "9:5", "unknown field `dayz` in `compute.within`, expected `days`?"),
@@ -227,6 +226,10 @@ fn a_window_of_ones_own_and_what_has_none() {
         let place = format!("{}:{at}: ", kpis.join("big_deals.yaml").display());
         assert!(answer.err.contains(&place), "expected {place} for {to:?}: {}", answer.err);
     }
+    fs::write(kpis.join("big_deals.yaml"), text.replacen("days: 7", "days: '7'", 1)).unwrap();
+    let answer =
+        call("kpis big_deals --kpis").arg(&kpis).refused("`compute.within.days` is `7`, expected a whole number");
+    assert!(answer.hint().contains("leave out the quotes"), "{answer:?}");
     let of_a_kpi = GOOD.replacen("  kind: ratio\n", "  kind: ratio\n  within: {days: 7, until: close_date}\n", 1);
     fs::write(kpis.join("big_deals.yaml"), of_a_kpi).unwrap();
     call("kpis big_deals --kpis").arg(&kpis).refused("above the line `within` needs a measure");
@@ -314,6 +317,17 @@ fn numbers_of_periods_years_and_factors_have_bounds() {
     for wrong in ["0", "-1", "9223372036854775807"] {
         let said = format!("`compute.factor` is `{wrong}`, expected a whole number from 1 to 1000000000");
         refused_at(&kpis, "number", &times(wrong), "10:11", &said);
+    }
+}
+
+#[test]
+fn a_file_that_is_no_block_of_fields_is_refused() {
+    for (text, said) in
+        [("", "the file is nothing"), ("- a\n", "the file is a list"), ("some words\n", "the file is `some words`")]
+    {
+        let (_folder, kpis) = folder_with("big_deals.yaml", text);
+        let answer = call("kpis --kpis").arg(&kpis).refused(&format!("{said}, expected a block of fields"));
+        assert!(answer.err.contains("big_deals.yaml:1:1: "), "{answer:?}");
     }
 }
 

@@ -190,13 +190,14 @@ impl<'a> Walk<'a> {
             };
             format!("{}{bounds}", fitting.join(" or "))
         };
-        let found = fault(place, path, format!("`{path}` is {}, expected {wanted}", node.shown()));
+        let name = if path.is_empty() { "the file".to_owned() } else { format!("`{path}`") };
+        let found = fault(place, path, format!("{name} is {}, expected {wanted}", node.shown()));
         let last = path.rsplit('.').next().unwrap_or(path);
         Err(match node.value {
             Value::Null if words.contains(&"null") => {
                 (found.0, found.1.with_hint("write 'null' in quotes: bare, it says nothing"))
             }
-            Value::Null => (found.0, found.1.with_hint(empty_hint(last))),
+            Value::Null if !path.is_empty() => (found.0, found.1.with_hint(empty_hint(last))),
             Value::Text(ref text) if text.trim().parse::<f64>().is_ok() && !self.allows(schema, "string") => {
                 (found.0, found.1.with_hint("leave out the quotes: a number in quotes is a text"))
             }
