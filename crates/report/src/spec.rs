@@ -198,16 +198,29 @@ pub fn parse(text: &str, file: &str) -> Result<Spec, ReportError> {
         let reason = reason.lines().next().unwrap_or("cannot be read");
         // The place stands before it already.
         let reason = reason.rsplit_once(" at line ").map_or(reason, |(reason, _)| reason);
+        // In the words of whoever wrote the file.
+        let reason = match (reason, place) {
+            ("invalid u32", Some(place)) => format!("`{}` is no whole number from 0 up", found_at(text, place.into())),
+            (reason, _) => reason.to_owned(),
+        };
         ReportError::Syntax {
             file: file.to_owned(),
             line: place.map_or(1, |place| place.line()),
             column: place.map_or(1, |place| place.column()),
-            reason: reason.to_owned(),
+            reason,
         }
     })?;
     spec.source = Source { file: file.to_owned(), text: text.to_owned() };
     check(&spec)?;
     Ok(spec)
+}
+
+/// The word that stands at a place.
+fn found_at(text: &str, place: Place) -> String {
+    let position = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
+    let line = text.lines().nth(position(place.line)).unwrap_or_default();
+    let rest: String = line.chars().skip(position(place.column)).collect();
+    rest.split([',', '}', ']', '#']).next().unwrap_or_default().trim().to_owned()
 }
 
 fn check(spec: &Spec) -> Result<(), ReportError> {
@@ -219,6 +232,10 @@ fn check(spec: &Spec) -> Result<(), ReportError> {
             "a report needs at least one section",
             "add `sections: [{title: Revenue, kpis: revenue, grain: month}]`",
         );
+    }
+    if spec.formats.is_empty() {
+        let hint = "name some of csv, json, markdown and html, or leave it out for all of them";
+        return fail(&At::key("formats"), "it names no format", hint);
     }
     let month = spec.calendar.map_or(1, |calendar| calendar.fiscal_start_month);
     if !(1..=12).contains(&month) {
@@ -424,6 +441,12 @@ mod tests {
             "{format}"
         );
         assert!(!format.contains(" at line "), "{format}");
+        let top = error("title: T\nsections: [{title: A, kpis: revenue, top: -3}]");
+        assert_eq!(top, "r.yaml:2:43: `-3` is no whole number from 0 up");
+        for none in ["formats:", "formats: []"] {
+            let none = error(&format!("title: T\n{none}\nsections: [{{title: A, kpis: revenue}}]"));
+            assert_eq!(none, "r.yaml:2:1: formats: it names no format");
+        }
         let tiles = error("title: T\nheadline: {kpis: []}\nsections: [{title: A, kpis: revenue}]");
         assert_eq!(tiles, "r.yaml:2:12: headline.kpis: it names no KPI");
         let both = error(

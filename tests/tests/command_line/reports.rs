@@ -121,6 +121,14 @@ fn several_reports_at_once_and_one_bad_section() {
     assert!(out.join("bad/fine.csv").is_file() && out.join("bad/report.html").is_file());
     assert!(!out.join("bad/wrong.csv").exists());
 
+    let figures = spec("figures.yaml", "title: Figures\nformats: csv\nsections:\n  - {title: Fine, kpis: leads}\n");
+    let answer = call("report").arg(&figures).lake(&lake).arg("--out").arg(&out).works();
+    assert_eq!(
+        answer.text().trim_end(),
+        out.join("figures").display().to_string(),
+        "a page is named where there is one"
+    );
+
     // A headline that cannot be answered is no headline that nobody asked for.
     let bare = spec(
         "bare.yaml",

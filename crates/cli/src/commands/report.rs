@@ -14,7 +14,10 @@ pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
         RunOptions { jobs: arguments.jobs, settings: settings(&arguments.settings, lake)?, talk: &printer::talk };
     let outcome = dealframe_report::run(&arguments.specs, lake, &arguments.out, &options)?;
     for report in &outcome.reports {
-        printer::data(format!("{}\n", report.folder.join("report.html").display()).as_bytes())?;
+        // A report that is not written as HTML is its folder.
+        let page = report.folder.join("report.html");
+        let written = if page.is_file() { &page } else { &report.folder };
+        printer::data(format!("{}\n", written.display()).as_bytes())?;
     }
     Ok(conclude(&outcome))
 }
