@@ -323,6 +323,13 @@ impl Builder {
         Some(String::from_utf8_lossy(&text.bytes[*start as usize..*end as usize]).into_owned())
     }
 
+    /// The day in the last row of a date column.
+    pub fn last_date(&self) -> Option<i32> {
+        let Self::Date(values) = self else { return None };
+        let last = values.values.len().checked_sub(1)?;
+        values.valid.is_valid(last).then(|| values.values[last])
+    }
+
     /// The number in the last row of a decimal column, scaled.
     pub fn last_decimal(&self) -> Option<i128> {
         let Self::Decimal(values, _) = self else { return None };

@@ -1,10 +1,12 @@
-//! What the columns of one row say together: a rate of exchange that can be one, a score on its scale.
+//! What the columns of one row say together: a rate of exchange that can be one, a score on its
+//! scale, a period that ends after it begins.
 //!
 //! Every cell fits its column, and yet the row means nothing: a rate of 0 turns money into
-//! nothing, a 7 of 5 lifts a mean above the best score. Such a row is rejected like one with a
-//! bad cell. Only tables that have such a rule pay for it.
+//! nothing, a 7 of 5 lifts a mean above the best score, a target for a period without a day is
+//! for none. Such a row is rejected like one with a bad cell. Only tables that have such a rule
+//! pay for it. A subscription may end before it starts: it was called off, and counts nowhere.
 
-use dealframe_model::decimal;
+use dealframe_model::{date, decimal};
 
 use crate::column::Builder;
 use crate::profile::plan::PlannedColumn;
@@ -22,6 +24,7 @@ pub struct Nonsense {
 pub enum Rule {
     Rate { from: usize, to: usize, rate: usize },
     Score { kind: usize, score: usize, scale_max: usize },
+    Period { start: usize, end: usize },
 }
 
 /// One, with the digits that rates and scores keep.
@@ -48,6 +51,7 @@ impl Rule {
                 score: position("score")?,
                 scale_max: position("scale_max")?,
             }),
+            "targets" => Some(Self::Period { start: position("period_start")?, end: position("period_end")? }),
             _ => None,
         }
     }
@@ -75,8 +79,23 @@ impl Rule {
                 let kind = builders[kind].last_word()?;
                 score_out_of_scale(kind, builders[score].last_decimal(), builders[scale_max].last_decimal())
             }
+            Self::Period { start, end } => {
+                ends_before_it_starts(builders[start].last_date()?, builders[end].last_date()?)
+            }
         }
     }
+}
+
+/// Both days belong to the period, so that one of a single day is one.
+fn ends_before_it_starts(start: i32, end: i32) -> Option<Nonsense> {
+    (end < start).then(|| {
+        let value = date::format(end);
+        let message = format!(
+            "period_end: {value}: the period starts on {}; expected its last day, not before its first",
+            date::format(start)
+        );
+        Nonsense { column: "period_end", value, message }
+    })
 }
 
 fn score_out_of_scale(kind: &[u8], score: Option<i128>, scale_max: Option<i128>) -> Option<Nonsense> {

@@ -1,6 +1,6 @@
 //! The exports that are recognised, for `dealframe sources`.
 
-use dealframe_model::table::COMMON;
+use dealframe_model::table::{COMMON, Column, ColumnType};
 
 use crate::error::IngestError;
 use crate::profile::{Profile, builtin};
@@ -24,7 +24,7 @@ pub struct Source {
 pub struct SourceColumn {
     pub column: &'static str,
     pub headers: Vec<String>,
-    /// Constant, rule or key, where the value is no copy of a cell.
+    /// Constant, rule, key or scale, where the value is no plain copy of a cell.
     pub made_from: Option<String>,
 }
 
@@ -46,6 +46,10 @@ pub fn requirements(table: &str) -> Vec<String> {
     builtin::requirements(table)
 }
 
+fn is_fraction(column: &Column) -> bool {
+    column.kind == ColumnType::Fraction
+}
+
 fn describe(profile: &Profile) -> Source {
     let table = profile.table();
     let columns = table.map_or_else(Vec::new, |table| {
@@ -62,6 +66,9 @@ fn describe(profile: &Profile) -> Source {
                     (None, true, false) => Some(format!("made of {}", mapping.key_of.join(", "))),
                     (None, true, true) => mapping.default.as_ref().map(|text| format!("{text} where empty")),
                 };
+                let per_cent = mapping.percent.then(|| "per cent: 40 means 0.4".to_owned());
+                let made_from =
+                    made_from.or(per_cent).or_else(|| is_fraction(column).then(|| "a fraction from 0 to 1".to_owned()));
                 let joined = mapping.join.iter().flatten().cloned();
                 let headers = mapping.from.iter().cloned().chain(joined).collect();
                 Some(SourceColumn { column: column.name, headers, made_from })

@@ -111,6 +111,7 @@ pub enum Compute {
         within: Option<Within>,
         /// Multiplies the quotient, e.g. 100 for a score in points.
         #[serde(default = "one", skip_serializing_if = "is_one")]
+        #[schemars(range(min = 1, max = 1_000_000_000))]
         factor: i64,
         /// The denominator is the mean of its terms (of the start and the end of the period) and not their sum.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -179,7 +180,8 @@ fn is_one(factor: &i64) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Within {
-    #[schemars(range(min = 1))]
+    /// At most a hundred years.
+    #[schemars(range(min = 1, max = 36_525))]
     pub days: u32,
     /// Date column of the table above the line: when it happened.
     pub until: String,
@@ -319,12 +321,12 @@ pub enum Operation {
     Cumulative { reset: Reset },
     /// Mean of the last periods.
     MovingAverage {
-        #[schemars(range(min = 2))]
+        #[schemars(range(min = 2, max = 36_525))]
         periods: u32,
     },
     /// Sum of the last periods.
     MovingSum {
-        #[schemars(range(min = 2))]
+        #[schemars(range(min = 2, max = 36_525))]
         periods: u32,
     },
     /// The KPI itself, broken down by a segment when the query names none.
@@ -333,7 +335,7 @@ pub enum Operation {
     SeasonalIndex,
     /// Least-squares slope over the last periods, per period.
     Trend {
-        #[schemars(range(min = 2))]
+        #[schemars(range(min = 2, max = 36_525))]
         periods: u32,
     },
 }
@@ -422,6 +424,7 @@ pub enum Movement {
 pub struct Pacing {
     /// So many years before a target's period say how much of it falls on each of its months. Years whose months are
     /// not all known on the as-of day say nothing; 0 spreads evenly.
+    #[schemars(range(min = 0, max = 100))]
     pub years: u32,
 }
 

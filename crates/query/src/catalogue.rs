@@ -13,8 +13,9 @@ use dealframe_model::expression::Expression;
 use dealframe_model::kpi::{Compute, Definition};
 use hashbrown::HashMap;
 
-use crate::definition::{self, Fault, Placed, check};
+use crate::definition::{self, Fault, Placed, check, unit};
 use crate::error::{QueryError, nearest};
+use crate::evaluate::pacing;
 use crate::parse;
 
 mod embedded {
@@ -23,6 +24,8 @@ mod embedded {
 
 struct Entry {
     file: String,
+    /// In the binary, and not a file of the user's.
+    is_built_in: bool,
     text: String,
     definition: OnceLock<Definition>,
 }
@@ -36,8 +39,26 @@ pub struct Catalogue {
 }
 
 fn at(file: &str, placed: Placed) -> QueryError {
-    let file = placed.line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"));
-    QueryError::Definition { file, reason: placed.reason }
+    let file = placed.place.map_or_else(|| file.to_owned(), |place| format!("{file}:{}:{}", place.line, place.column));
+    QueryError::Definition { file, reason: placed.reason, hint: placed.hint }
+}
+
+/// What is wrong with an id that another file has, and what to do about it.
+fn taken(id: &str, known: &Entry, is_taken: impl Fn(&str) -> bool) -> (String, String) {
+    if !known.is_built_in {
+        let reason = format!("the id `{id}` is taken by {}", known.file);
+        let hint = "choose another id for one of the two: an id is the name of the file without its ending, and stands \
+                    behind `id:` in it as well";
+        return (reason, hint.to_owned());
+    }
+    let names = (1_u32..).map(|number| if number == 1 { format!("own_{id}") } else { format!("own_{id}_{number}") });
+    let free = names.into_iter().find(|name| !is_taken(name)).unwrap_or_default();
+    let reason = format!("the id `{id}` is taken by {}, which is built in", known.file);
+    let hint = format!(
+        "choose another id: name the file {free}.yaml, say, and write `id: {free}` in it; `dealframe kpis {id}` shows the \
+         KPI that has this one"
+    );
+    (reason, hint)
 }
 
 impl Catalogue {
@@ -61,7 +82,7 @@ impl Catalogue {
     pub fn load(user: Option<&Path>) -> Result<Self, QueryError> {
         let mut catalogue = Self { entries: BTreeMap::new(), order: Vec::new(), read: RwLock::default() };
         for (id, file, text) in embedded::FILES {
-            catalogue.insert(id, file, (*text).to_owned())?;
+            catalogue.insert(id, file, (*text).to_owned(), true)?;
         }
         if let Some(directory) = user {
             let before: Vec<String> = catalogue.order.clone();
@@ -92,19 +113,20 @@ impl Catalogue {
             } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
                 let text = fs::read_to_string(&path).map_err(|error| unread(&path, error))?;
                 let id = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-                self.insert(&id, &path.display().to_string(), text)?;
+                self.insert(&id, &path.display().to_string(), text, false)?;
             }
         }
         Ok(())
     }
 
-    fn insert(&mut self, id: &str, file: &str, text: String) -> Result<(), QueryError> {
+    fn insert(&mut self, id: &str, file: &str, text: String, is_built_in: bool) -> Result<(), QueryError> {
         if let Some(known) = self.entries.get(id) {
-            let reason = format!("the id `{id}` is taken by {}", known.file);
-            return Err(at(file, definition::placed(&text, Fault::new("id", reason))));
+            let (reason, hint) = taken(id, known, |id| self.entries.contains_key(id));
+            return Err(at(file, definition::placed(&text, Fault::new("id", reason).with_hint(hint))));
         }
         self.order.push(id.to_owned());
-        self.entries.insert(id.to_owned(), Entry { file: file.to_owned(), text, definition: OnceLock::new() });
+        let entry = Entry { file: file.to_owned(), is_built_in, text, definition: OnceLock::new() };
+        self.entries.insert(id.to_owned(), entry);
         Ok(())
     }
 
@@ -189,10 +211,13 @@ impl Catalogue {
     }
 
     fn validate_one(&self, id: &str) -> Result<(), QueryError> {
+        if let Some(entry) = self.entries.get(id) {
+            definition::structure(&entry.text).map_err(|placed| at(&entry.file, placed))?;
+        }
         let definition = self.get(id)?;
         self.faultless(definition).map_err(|fault| match self.entries.get(id) {
             Some(entry) => at(&entry.file, definition::placed(&entry.text, fault)),
-            None => QueryError::Definition { file: id.to_owned(), reason: fault.reason },
+            None => QueryError::Definition { file: id.to_owned(), reason: fault.reason, hint: fault.hint },
         })
     }
 
@@ -236,8 +261,15 @@ impl Catalogue {
             let mut seen = vec![definition.id.clone()];
             self.check_cycle(target, &mut seen).map_err(|reason| Fault::new(path, reason))?;
         }
-        check::unit(definition)?;
-        check::meaning(&definition.compute)
+        check::meaning(&definition.compute)?;
+        if let Compute::Attainment { actual, pacing: Some(_), .. } = &definition.compute
+            && let Ok(target) = self.get(actual)
+            && !pacing::has_season(&target.compute)
+        {
+            let (reason, hint) = pacing::no_season(actual);
+            return Err(Fault::new("compute.actual", reason).with_hint(hint));
+        }
+        unit::check(definition, &|id| self.get(id).ok().map(|definition| definition.unit))
     }
 
     fn check_cycle(&self, definition: &Definition, seen: &mut Vec<String>) -> Result<(), String> {

@@ -20,7 +20,7 @@ pub enum QueryError {
     #[error("cannot read the expression `{expression}`: {reason}")]
     Expression { expression: String, reason: String },
     #[error("{file}: {reason}")]
-    Definition { file: String, reason: String },
+    Definition { file: String, reason: String, hint: Option<String> },
     #[error("{}: {reason}", path.display())]
     Kpis { path: PathBuf, reason: String },
     #[error("cannot answer `{kpi}`: {reason}")]
@@ -81,6 +81,7 @@ impl QueryError {
             Self::Expression { .. } => {
                 Some("write a comparison such as region = 'East' or amount >= 1000 and not stage in ('Won', 'Lost')".to_owned())
             }
+            Self::Definition { hint: Some(hint), .. } => Some(hint.clone()),
             Self::Definition { .. } => Some(
                 "`dealframe kpis revenue --format yaml` shows a complete definition, `dealframe kpis --schema` all fields for your editor"
                     .to_owned(),

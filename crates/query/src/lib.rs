@@ -32,6 +32,7 @@ pub(crate) mod sql;
 pub mod variants;
 
 pub use catalogue::Catalogue;
+pub use definition::outline::{Place, place_of};
 pub use engine::Engine;
 pub use error::QueryError;
 pub use facts::verify::Verified;

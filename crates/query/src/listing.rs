@@ -298,12 +298,17 @@ impl Engine {
             "select count(*) as found, min(subscription_id) as example from subscriptions \
              where {alive} and mrr_amount is null and not coalesce(is_trial, false)"
         ))?;
+        let backwards = self.sql(&format!(
+            "select count(*) as found, min(subscription_id) as example from subscriptions where {alive} and end_date < start_date"
+        ))?;
         let gap = "subscriptions end on the last day of a month and another of the same account starts on the next day; \
                    end_date is the first day on which a subscription no longer runs, so they count as churn and return";
         let amount = "subscriptions have no monthly amount; recurring revenue counts them as nothing";
+        let no_day = "subscriptions end before they start; neither recurring revenue nor contracts count them";
         Ok(finding("gap_of_a_day", "subscriptions", gap, &gaps)
             .into_iter()
             .chain(finding("subscription_without_amount", "subscriptions", amount, &amounts))
+            .chain(finding("ends_before_it_starts", "subscriptions", no_day, &backwards))
             .collect())
     }
 

@@ -20,8 +20,9 @@ pub enum ReportError {
     Io { path: PathBuf, source: std::io::Error },
     #[error("{file}:{line}:{column}: {reason}")]
     Syntax { file: String, line: u64, column: u64, reason: String },
-    #[error("{file}: {place}: {reason}")]
-    Spec { file: String, place: String, reason: String, hint: String },
+    /// `place` is file, line and column, `part` the section or the key that is at fault.
+    #[error("{place}: {part}: {reason}")]
+    Spec { place: String, part: String, reason: String, hint: String },
     #[error("{} and {} would be written to the same folder `{name}`", first.display(), second.display())]
     SameName { first: PathBuf, second: PathBuf, name: String },
     #[error("{rows} rows do not fit into an Excel sheet, which holds 1048575 below its header")]

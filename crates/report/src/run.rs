@@ -11,8 +11,8 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use dealframe_query::Engine;
 use dealframe_query::request::Settings;
+use dealframe_query::{Engine, Place};
 use rayon::prelude::*;
 
 use crate::spec::{self, Spec};
@@ -32,7 +32,7 @@ pub struct RunOptions<'a> {
 #[derive(Debug, Clone)]
 pub struct RunOutcome {
     pub reports: Vec<ReportResult>,
-    /// Sections that failed.
+    /// Sections and headlines that failed.
     pub failed: usize,
     /// Whether every failure is the user's to settle.
     pub user_fault: bool,
@@ -49,8 +49,13 @@ pub struct ReportResult {
     pub lake_sequence: u64,
     pub seconds: f64,
     pub tiles: Vec<crate::document::tiles::Tile>,
+    /// Where and why the headline failed, if it did.
+    pub headline: Option<(Place, Failed)>,
     pub sections: Vec<SectionResult>,
 }
+
+/// An error, its hint, and whether it is the user's to settle.
+pub type Failed = (String, Option<String>, bool);
 
 /// What became of one section.
 #[derive(Debug, Clone)]
@@ -58,8 +63,9 @@ pub struct SectionResult {
     pub title: String,
     pub slug: String,
     pub rows: usize,
-    /// The error, its hint, and whether it is the user's to settle.
-    pub failure: Option<(String, Option<String>, bool)>,
+    /// Where in the specification it stands, or what failed in it.
+    pub place: Place,
+    pub failure: Option<Failed>,
 }
 
 impl SectionResult {
@@ -105,7 +111,12 @@ pub fn run(specs: &[PathBuf], lake: &Path, out: &Path, options: &RunOptions<'_>)
             })
             .collect::<Result<Vec<_>, ReportError>>()
     })?;
-    let failures = || reports.iter().flat_map(|report| &report.sections).filter_map(|section| section.failure.as_ref());
+    let failures = || {
+        reports.iter().flat_map(|report| {
+            let of_sections = report.sections.iter().filter_map(|section| section.failure.as_ref());
+            report.headline.iter().map(|(_, failure)| failure).chain(of_sections)
+        })
+    };
     let outcome = RunOutcome {
         failed: failures().count(),
         user_fault: failures().all(|(_, _, user)| *user),
@@ -119,7 +130,7 @@ fn read_all(specs: &[PathBuf], command_line: &Settings) -> Result<Vec<Job>, Repo
     let mut jobs: Vec<Job> = Vec::new();
     for path in specs {
         let spec = spec::read(path)?;
-        let settings = spec.settings(command_line, &path.display().to_string())?;
+        let settings = spec.settings(command_line)?;
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let name = slug(&stem.replace('_', "-"));
         if let Some(other) = jobs.iter().find(|job| job.name == name) {
@@ -144,16 +155,17 @@ fn open_engines(jobs: &[Job], lake: &Path) -> Result<Vec<(Settings, Engine)>, Re
 
 fn one(job: &Job, engine: &Engine, folder: &Path, options: &RunOptions<'_>) -> Result<ReportResult, ReportError> {
     let started = Instant::now();
-    let (document, failures) = answer::document(job, engine)?;
+    let answer::Answered { document, sections: failures, headline } = answer::document(job, engine)?;
     write::report(&document, folder, &job.spec.formats)?;
     let sections: Vec<SectionResult> = (document.sections.iter().zip(failures))
-        .map(|(section, failure)| SectionResult {
+        .map(|(section, (place, failure))| SectionResult {
             title: section.title.clone(),
             slug: section.slug.clone(),
             rows: match &section.answer {
                 crate::document::Answer::Frame(frame) => frame.rows.len(),
                 crate::document::Answer::Failed { .. } => 0,
             },
+            place,
             failure,
         })
         .collect();
@@ -170,6 +182,7 @@ fn one(job: &Job, engine: &Engine, folder: &Path, options: &RunOptions<'_>) -> R
         lake_sequence: document.lake_sequence,
         seconds: started.elapsed().as_secs_f64(),
         tiles: document.tiles,
+        headline,
         sections,
     })
 }

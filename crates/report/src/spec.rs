@@ -1,7 +1,7 @@
 //! Report specifications: what a YAML file says about a report, checked and placed.
 //!
-//! Unknown keys are refused with file, line and column, and a date or grain that cannot be read
-//! names its section. Periods in words and names of KPIs and segments are resolved by
+//! Whatever a specification cannot say is refused with file, line and column, and with the name
+//! of its section. Periods in words and names of KPIs and segments are resolved by
 //! `dealframe-query` when the report runs, because they depend on the lake.
 
 use std::path::Path;
@@ -9,7 +9,9 @@ use std::path::Path;
 use dealframe_model::calendar::{Calendar, Grain};
 use dealframe_model::date;
 use dealframe_model::kpi::Base;
+use dealframe_query::QueryError;
 use dealframe_query::request::{RateKind, Request, Settings};
+use dealframe_query::{Place, place_of};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
@@ -45,11 +47,67 @@ pub struct Spec {
     #[serde(default = "every_output", deserialize_with = "one_or_many_outputs")]
     pub formats: Vec<Output>,
     pub sections: Vec<SectionSpec>,
+    #[serde(skip)]
+    pub(crate) source: Source,
+}
+
+/// Where a specification was read, so that what is wrong with it can be told by its place.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Source {
+    file: String,
+    text: String,
+}
+
+impl Source {
+    /// The place of the value at a path, or of the deepest part of the path that exists.
+    pub(crate) fn place(&self, path: &str) -> Place {
+        place_of(&self.text, path).unwrap_or(Place { line: 1, column: 1 })
+    }
+
+    /// Refuses what stands at a path of the specification.
+    pub(crate) fn refuse(&self, at: &At, reason: String, hint: String) -> ReportError {
+        let Place { line, column } = self.place(&at.path);
+        let place = format!("{}:{line}:{column}", self.file);
+        ReportError::Spec { place, part: at.part.clone(), reason, hint }
+    }
+
+    /// The place in a part of the specification (`headline`, `sections.0`) for which there is no answer.
+    pub(crate) fn place_of_failure(&self, part: &str, error: &ReportError) -> Place {
+        let below = |key: &str| self.place(&format!("{part}.{key}"));
+        match error {
+            ReportError::Query(QueryError::UnknownKpi { .. }) => below("kpis"),
+            ReportError::Query(QueryError::UnknownSegment { .. }) => below("by"),
+            ReportError::Query(QueryError::UnknownColumn { .. } | QueryError::Expression { .. }) => below("where"),
+            ReportError::Query(QueryError::Period { .. }) => {
+                // The section's own range, or that of the report.
+                let (own, whole) = (["period", "from", "to"].map(below), self.place(part));
+                own.into_iter().find(|place| *place != whole).unwrap_or_else(|| self.place("period"))
+            }
+            _ => self.place(part),
+        }
+    }
+}
+
+/// A part of a specification: its path in the file, and its name for people.
+pub(crate) struct At {
+    path: String,
+    part: String,
+}
+
+impl At {
+    /// A key outside the sections.
+    pub(crate) fn key(path: &str) -> Self {
+        Self { path: path.to_owned(), part: path.to_owned() }
+    }
+
+    /// A key of section `index`.
+    fn section(index: usize, title: &str, key: &str) -> Self {
+        Self { path: format!("sections.{index}.{key}"), part: format!("section `{title}`") }
+    }
 }
 
 /// What a report can be written as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
     /// One file per section.
     Csv,
@@ -62,17 +120,14 @@ pub(crate) fn every_output() -> Vec<Output> {
     vec![Output::Csv, Output::Json, Output::Markdown, Output::Html]
 }
 
-fn one_or_many_outputs<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Output>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Outputs {
-        One(Output),
-        Many(Vec<Output>),
-    }
-    Ok(match Outputs::deserialize(deserializer)? {
-        Outputs::One(one) => vec![one],
-        Outputs::Many(many) => many,
-    })
+fn one_or_many_outputs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Output>, D::Error> {
+    let known = [("csv", Output::Csv), ("json", Output::Json), ("markdown", Output::Markdown), ("html", Output::Html)];
+    let read = |name: String| {
+        let found = known.iter().find(|(known, _)| *known == name).map(|(_, output)| *output);
+        let names = known.map(|(known, _)| known).join(", ");
+        found.ok_or_else(|| de::Error::custom(format!("unknown format `{name}`, expected one of {names}")))
+    };
+    one_or_many(deserializer)?.into_iter().map(read).collect()
 }
 
 /// The tiles at the top.
@@ -137,88 +192,99 @@ pub fn read(path: &Path) -> Result<Spec, ReportError> {
 /// # Errors
 /// As [`read`].
 pub fn parse(text: &str, file: &str) -> Result<Spec, ReportError> {
-    let spec: Spec = serde_saphyr::from_str(text).map_err(|error| {
+    let mut spec: Spec = serde_saphyr::from_str(text).map_err(|error| {
         let place = error.location();
         let reason = error.without_snippet().to_string();
+        let reason = reason.lines().next().unwrap_or("cannot be read");
+        // The place stands before it already.
+        let reason = reason.rsplit_once(" at line ").map_or(reason, |(reason, _)| reason);
+        // In the words of whoever wrote the file.
+        let reason = match (reason, place) {
+            ("invalid u32", Some(place)) => format!("`{}` is no whole number from 0 up", found_at(text, place.into())),
+            (reason, _) => reason.to_owned(),
+        };
         ReportError::Syntax {
             file: file.to_owned(),
             line: place.map_or(1, |place| place.line()),
             column: place.map_or(1, |place| place.column()),
-            reason: reason.lines().next().unwrap_or("cannot be read").to_owned(),
+            reason,
         }
     })?;
-    check(&spec, file)?;
+    spec.source = Source { file: file.to_owned(), text: text.to_owned() };
+    check(&spec)?;
     Ok(spec)
 }
 
-fn check(spec: &Spec, file: &str) -> Result<(), ReportError> {
-    let fail = |place: &str, reason: &str, hint: &str| {
-        Err(ReportError::Spec {
-            file: file.to_owned(),
-            place: place.to_owned(),
-            reason: reason.to_owned(),
-            hint: hint.to_owned(),
-        })
-    };
+/// The word that stands at a place.
+fn found_at(text: &str, place: Place) -> String {
+    let position = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
+    let line = text.lines().nth(position(place.line)).unwrap_or_default();
+    let rest: String = line.chars().skip(position(place.column)).collect();
+    rest.split([',', '}', ']', '#']).next().unwrap_or_default().trim().to_owned()
+}
+
+fn check(spec: &Spec) -> Result<(), ReportError> {
+    let source = &spec.source;
+    let fail = |at: &At, reason: &str, hint: &str| Err(source.refuse(at, reason.to_owned(), hint.to_owned()));
     if spec.sections.is_empty() {
         return fail(
-            "sections",
+            &At::key("sections"),
             "a report needs at least one section",
             "add `sections: [{title: Revenue, kpis: revenue, grain: month}]`",
         );
     }
+    if spec.formats.is_empty() {
+        let hint = "name some of csv, json, markdown and html, or leave it out for all of them";
+        return fail(&At::key("formats"), "it names no format", hint);
+    }
     let month = spec.calendar.map_or(1, |calendar| calendar.fiscal_start_month);
     if !(1..=12).contains(&month) {
-        return fail("calendar", &format!("fiscal_start_month is {month}"), "give a month from 1 to 12");
+        let at = At::key("calendar.fiscal_start_month");
+        return fail(&at, &format!("it is {month}"), "give a month from 1 to 12");
     }
-    spec.settings(&Settings::default(), file)?;
+    spec.settings(&Settings::default())?;
     if let Some(headline) = &spec.headline {
-        grain(&headline.grain, file, "headline")?;
+        if headline.kpis.is_empty() {
+            return fail(&At::key("headline.kpis"), "it names no KPI", "`dealframe kpis` lists every KPI");
+        }
+        grain(&headline.grain, source, &At::key("headline.grain"))?;
     }
-    for section in &spec.sections {
-        let place = format!("section `{}`", section.title);
+    for (index, section) in spec.sections.iter().enumerate() {
+        let at = |key: &str| section.at(index, key);
         if section.kpis.is_empty() {
-            return fail(&place, "it names no KPI", "`dealframe kpis` lists every KPI");
+            return fail(&at("kpis"), "it names no KPI", "`dealframe kpis` lists every KPI");
         }
-        section.request(file)?;
+        section.request(source, index)?;
         if section.period.is_some() && (section.from.is_some() || section.to.is_some()) {
-            return fail(&place, "it has a period and from or to", "give one or the other");
+            return fail(&at("period"), "it has a period and from or to", "give one or the other");
         }
-        for text in [&section.from, &section.to].into_iter().flatten() {
-            day(text, file, &place)?;
+        for (key, text) in [("from", &section.from), ("to", &section.to)] {
+            text.as_ref().map_or(Ok(0), |text| day(text, source, &at(key)))?;
         }
     }
-    for text in [&spec.from, &spec.to].into_iter().flatten() {
-        day(text, file, "report")?;
+    for (key, text) in [("from", &spec.from), ("to", &spec.to)] {
+        text.as_ref().map_or(Ok(0), |text| day(text, source, &At::key(key)))?;
     }
     Ok(())
 }
 
-/// Reads a day; `place` says where it stands.
-pub(crate) fn day(text: &str, file: &str, place: &str) -> Result<i32, ReportError> {
-    date::parse(text.trim()).ok_or_else(|| ReportError::Spec {
-        file: file.to_owned(),
-        place: place.to_owned(),
-        reason: format!("`{text}` is no date"),
-        hint: "write dates as 2024-12-31".to_owned(),
-    })
+/// Reads a day; `at` says where it stands.
+pub(crate) fn day(text: &str, source: &Source, at: &At) -> Result<i32, ReportError> {
+    let hint = || "write dates as 2024-12-31".to_owned();
+    date::parse(text.trim()).ok_or_else(|| source.refuse(at, format!("`{text}` is no date"), hint()))
 }
 
-pub(crate) fn grain(name: &str, file: &str, place: &str) -> Result<Grain, ReportError> {
-    Grain::from_name(name).ok_or_else(|| ReportError::Spec {
-        file: file.to_owned(),
-        place: place.to_owned(),
-        reason: format!("unknown grain `{name}`"),
-        hint: format!("grains: {}", Grain::EVERY.map(Grain::name).join(", ")),
-    })
+pub(crate) fn grain(name: &str, source: &Source, at: &At) -> Result<Grain, ReportError> {
+    let hint = || format!("grains: {}", Grain::EVERY.map(Grain::name).join(", "));
+    Grain::from_name(name).ok_or_else(|| source.refuse(at, format!("unknown grain `{name}`"), hint()))
 }
 
 impl Spec {
     /// The settings under which this report is answered; what the command line says outranks the file.
-    pub(crate) fn settings(&self, command_line: &Settings, file: &str) -> Result<Settings, ReportError> {
+    pub(crate) fn settings(&self, command_line: &Settings) -> Result<Settings, ReportError> {
         let mut settings = command_line.clone();
         if let (None, Some(as_of)) = (settings.as_of, &self.as_of) {
-            settings.as_of = Some(day(as_of, file, "as_of")?);
+            settings.as_of = Some(day(as_of, &self.source, &At::key("as_of"))?);
         }
         if settings.currency.is_none() {
             settings.currency.clone_from(&self.currency);
@@ -228,11 +294,9 @@ impl Spec {
         }
         if let Some(kind) = &self.rate_kind {
             let kinds = [RateKind::Spot, RateKind::Average, RateKind::Plan];
-            let found = kinds.into_iter().find(|known| known.name() == kind).ok_or_else(|| ReportError::Spec {
-                file: file.to_owned(),
-                place: "rate_kind".to_owned(),
-                reason: format!("unknown rate kind `{kind}`"),
-                hint: "rate kinds: spot, average, plan".to_owned(),
+            let found = kinds.into_iter().find(|known| known.name() == kind).ok_or_else(|| {
+                let hint = "rate kinds: spot, average, plan".to_owned();
+                self.source.refuse(&At::key("rate_kind"), format!("unknown rate kind `{kind}`"), hint)
             })?;
             if settings.rate_kind == RateKind::default() {
                 settings.rate_kind = found;
@@ -243,26 +307,30 @@ impl Spec {
 }
 
 impl SectionSpec {
+    /// A key of this section, which is the one at `index`.
+    pub(crate) fn at(&self, index: usize, key: &str) -> At {
+        At::section(index, &self.title, key)
+    }
+
     /// The question, its range still open.
-    pub(crate) fn request(&self, file: &str) -> Result<Request, ReportError> {
-        let place = format!("section `{}`", self.title);
+    pub(crate) fn request(&self, source: &Source, index: usize) -> Result<Request, ReportError> {
         let compare = match self.compare.as_deref() {
             None => None,
             Some("previous") => Some(Base::Previous),
             Some("year-ago") => Some(Base::YearAgo),
             Some(other) => {
-                return Err(ReportError::Spec {
-                    file: file.to_owned(),
-                    place,
-                    reason: format!("cannot compare with `{other}`"),
-                    hint: "compare with previous or year-ago".to_owned(),
-                });
+                let hint = "compare with previous or year-ago".to_owned();
+                return Err(source.refuse(&self.at(index, "compare"), format!("cannot compare with `{other}`"), hint));
             }
         };
+        let singular = self.at(index, "grain");
+        let plural = self.at(index, "grains");
+        // The key that is there lies deeper than the section.
+        let grains = if source.place(&plural.path) > source.place(&singular.path) { plural } else { singular };
         Ok(Request {
             kpis: self.kpis.clone(),
             by: self.by.clone(),
-            grains: self.grain.iter().map(|name| grain(name, file, &place)).collect::<Result<_, _>>()?,
+            grains: self.grain.iter().map(|name| grain(name, source, &grains)).collect::<Result<_, _>>()?,
             from: None,
             to: None,
             filters: self.filters.clone(),
@@ -332,21 +400,21 @@ mod tests {
         let text = "title: T\nas_of: 2017-12-31\nsections:\n  - title: A\n    kpis: revenue, win_rate\n    by: [region]\n    \
                     grain: month\n    where: region in ('East', 'West')\n    compare: year-ago\n    chart: line\n";
         let spec = parse(text, "r.yaml").unwrap();
-        let request = spec.sections[0].request("r.yaml").unwrap();
+        let request = spec.sections[0].request(&spec.source, 0).unwrap();
         assert_eq!(request.kpis, ["revenue", "win_rate"]);
         assert_eq!(request.by, ["region"]);
         assert_eq!(request.grains, [Grain::Month]);
         assert_eq!(request.filters, ["region in ('East', 'West')"]);
         assert_eq!(request.compare, Some(Base::YearAgo));
         assert_eq!(spec.sections[0].chart, Kind::Line);
-        assert_eq!(spec.settings(&Settings::default(), "r.yaml").unwrap().as_of, date::parse("2017-12-31"));
+        assert_eq!(spec.settings(&Settings::default()).unwrap().as_of, date::parse("2017-12-31"));
     }
 
     #[test]
     fn the_command_line_outranks_the_file() {
         let spec = parse("title: T\nas_of: 2017-12-31\nsections: [{title: A, kpis: revenue}]", "r.yaml").unwrap();
         let settings = Settings { as_of: Some(1), ..Settings::default() };
-        assert_eq!(spec.settings(&settings, "r.yaml").unwrap().as_of, Some(1));
+        assert_eq!(spec.settings(&settings).unwrap().as_of, Some(1));
     }
 
     #[test]
@@ -355,7 +423,36 @@ mod tests {
         assert!(unknown.starts_with("r.yaml:5:") && unknown.contains("colour"), "{unknown}");
         assert!(error("title: T\n").contains("sections"));
         assert!(error("title: [\n").starts_with("r.yaml:"));
-        assert!(error("title: T\nsections: [{title: A, kpis: revenue, grain: fortnight}]").contains("section `A`"));
+        let grain = error("title: T\nsections:\n  - title: A\n    kpis: revenue\n    grain: [month, fortnight]\n");
+        assert_eq!(grain, "r.yaml:5:5: section `A`: unknown grain `fortnight`");
+        let grains = error(
+            "title: T\nsections:\n  - {title: A, kpis: revenue}\n  - title: B\n    kpis: revenue\n    grains: fortnight\n",
+        );
+        assert_eq!(grains, "r.yaml:6:13: section `B`: unknown grain `fortnight`");
+        let day = error("title: T\nto: 2024-13-01\nsections: [{title: A, kpis: revenue}]");
+        assert_eq!(day, "r.yaml:2:5: to: `2024-13-01` is no date");
+        let kind = error("title: T\nrate_kind: daily\nsections: [{title: A, kpis: revenue}]");
+        assert_eq!(kind, "r.yaml:2:12: rate_kind: unknown rate kind `daily`");
+        let none = error("title: T\nsections:\n  - title: A\n    kpis: []\n");
+        assert_eq!(none, "r.yaml:4:5: section `A`: it names no KPI");
+        let format = error("title: T\nformats: [csv, pdf]\nsections: [{title: A, kpis: revenue}]");
+        assert!(
+            format.starts_with("r.yaml:2:") && format.contains("unknown format `pdf`, expected one of csv,"),
+            "{format}"
+        );
+        assert!(!format.contains(" at line "), "{format}");
+        let top = error("title: T\nsections: [{title: A, kpis: revenue, top: -3}]");
+        assert_eq!(top, "r.yaml:2:43: `-3` is no whole number from 0 up");
+        for none in ["formats:", "formats: []"] {
+            let none = error(&format!("title: T\n{none}\nsections: [{{title: A, kpis: revenue}}]"));
+            assert_eq!(none, "r.yaml:2:1: formats: it names no format");
+        }
+        let tiles = error("title: T\nheadline: {kpis: []}\nsections: [{title: A, kpis: revenue}]");
+        assert_eq!(tiles, "r.yaml:2:12: headline.kpis: it names no KPI");
+        let both = error(
+            "title: T\nsections:\n  - title: A\n    kpis: revenue\n    from: 2024-01-01\n    period: last 3 months\n",
+        );
+        assert_eq!(both, "r.yaml:6:13: section `A`: it has a period and from or to");
         assert!(error("title: T\nsections: [{title: A, kpis: revenue, from: 31.12.2024}]").contains("31.12.2024"));
         assert!(error("title: T\nsections: [{title: A, kpis: revenue, compare: budget}]").contains("budget"));
         assert!(error("title: T\nsections: []").contains("at least one"));

@@ -30,6 +30,18 @@ fn a_template_names_what_it_needs_and_takes() {
     assert!(leads.err.contains("kind: lead or contact, in any case; a row with another word is rejected"), "{leads:?}");
     let subscriptions = call("sources subscriptions").works();
     assert!(subscriptions.err.contains("end_date: First day on which it no longer runs"), "{subscriptions:?}");
+    // A probability is a fraction, or in per cent where the export has it so.
+    let deals = call("sources deals").works();
+    assert!(
+        deals.err.contains("probability: Probability to win, from the source. A fraction from 0 to 1"),
+        "{deals:?}"
+    );
+    let mapped = |source: &str, entity: &str| {
+        let answer = call("sources").arg(source).words("--format csv").works().table();
+        answer.cell("made_from", &[("entity", entity), ("column", "probability")]).to_owned()
+    };
+    assert_eq!(mapped("salesforce", "Opportunity"), "per cent: 40 means 0.4");
+    assert_eq!(mapped("hubspot", "Deals"), "a fraction from 0 to 1");
     // What it says is true: the columns alone make a file that is recognised.
     for table in ["leads", "spend", "targets", "fx_rates", "stage_changes", "subscriptions", "tickets", "line_items"] {
         let talk = call("sources").arg(table).works().err;
@@ -55,7 +67,7 @@ fn check_names_what_makes_figures_wrong() {
                 "subscriptions.csv",
                 "subscription_id,account_id,mrr_amount,start_date,end_date\n\
                  S1,A1,200,2023-03-01,2024-02-29\nS2,A1,300,2024-03-01,\nS3,A2,100,2023-03-01,2024-03-01\n\
-                 S4,A2,100,2024-03-01,\nS5,A3,,2024-01-15,\n",
+                 S4,A2,100,2024-03-01,\nS5,A3,,2024-01-15,\nS6,A4,9,2024-02-01,2024-01-20\nS7,A5,9,2024-02-01,2024-02-01\n",
             ),
             (
                 "targets.csv",
@@ -74,6 +86,9 @@ fn check_names_what_makes_figures_wrong() {
     let rows = |check: &str| found.cell("rows", &[("check", check)]);
     assert_eq!((rows("gap_of_a_day"), example("gap_of_a_day")), ("1".to_owned(), "S1".to_owned()));
     assert_eq!(example("subscription_without_amount"), "S5");
+    // Called off before it began.
+    let backwards = (rows("ends_before_it_starts"), example("ends_before_it_starts"));
+    assert_eq!(backwards, ("1".to_owned(), "S6".to_owned()));
     assert_eq!((rows("unknown_metric"), example("unknown_metric")), ("1".to_owned(), "umsatz".to_owned()));
     assert_eq!((rows("far_date"), example("far_date")), ("1".to_owned(), "D2".to_owned()));
 }

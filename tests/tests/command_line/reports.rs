@@ -115,10 +115,32 @@ fn several_reports_at_once_and_one_bad_section() {
     );
     let answer = call("report").arg(&bad).lake(&lake).arg("--out").arg(&out).run();
     assert_eq!(answer.code, Some(1), "{answer:?}");
-    assert!(answer.err.contains("section `Wrong`: unknown KPI `reveneu`"), "{answer:?}");
+    let place = format!("error: {}:4:26: section `Wrong`: unknown KPI `reveneu`", bad.display());
+    assert!(answer.err.contains(&place), "expected {place}: {answer:?}");
     assert!(answer.hint().contains("did you mean revenue"), "{answer:?}");
     assert!(out.join("bad/fine.csv").is_file() && out.join("bad/report.html").is_file());
     assert!(!out.join("bad/wrong.csv").exists());
+
+    let figures = spec("figures.yaml", "title: Figures\nformats: csv\nsections:\n  - {title: Fine, kpis: leads}\n");
+    let answer = call("report").arg(&figures).lake(&lake).arg("--out").arg(&out).works();
+    assert_eq!(
+        answer.text().trim_end(),
+        out.join("figures").display().to_string(),
+        "a page is named where there is one"
+    );
+
+    // A headline that cannot be answered is no headline that nobody asked for.
+    let bare = spec(
+        "bare.yaml",
+        "title: Bare\nheadline: {kpis: [leads, reveneu]}\nsections:\n  - {title: Fine, kpis: leads}\n",
+    );
+    let answer = call("report").arg(&bare).lake(&lake).arg("--out").arg(&out).run();
+    assert_eq!(answer.code, Some(1), "{answer:?}");
+    let place = format!("error: {}:2:12: headline: unknown KPI `reveneu`", bare.display());
+    assert!(answer.err.contains(&place), "expected {place}: {answer:?}");
+    assert!(out.join("bare/fine.csv").is_file());
+    let results = fs::read_to_string(out.join("run_results.json")).unwrap();
+    assert!(results.contains("\"status\": \"failed\"") && results.contains("unknown KPI `reveneu`"), "{results}");
 
     call("report")
         .arg(spec("key.yaml", "title: Key\nsektions: []\n"))

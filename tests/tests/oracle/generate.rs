@@ -533,7 +533,8 @@ fn target(draw: &mut Draw, place: usize) -> Row {
         _ => start + draw.below(80) as i32,
     };
     let start = if draw.below(8) == 7 { start + 9 } else { start };
-    let end = end.min(day("2024-12-31"));
+    // A period without a day is rejected.
+    let end = end.min(day("2024-12-31")).max(start);
     Row::from([
         ("target_id", draw.number("g", place)),
         ("metric", metric),

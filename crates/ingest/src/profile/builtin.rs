@@ -186,6 +186,11 @@ pub fn requirements(table: &str) -> Vec<String> {
             let others =
                 if vocabulary.is_closed { "a row with another word is rejected" } else { "other words are kept" };
             out.push(format!("{}: {}, in any case; {others}", column.name, vocabulary.list()));
+        } else if column.kind == ColumnType::Fraction {
+            out.push(format!(
+                "{}: {} A fraction from 0 to 1: 0.4, or 40% with its sign; a row with another number is rejected",
+                column.name, column.about
+            ));
         } else if column.about.contains("first day")
             || column.about.contains("First day")
             || column.about.contains("Last day")

@@ -116,6 +116,39 @@ fn scores_beyond_their_scale_are_rejected() {
 }
 
 #[test]
+fn a_target_for_no_day_is_rejected() {
+    let folder = Folder::new();
+    let path = folder.write(
+        "targets.csv",
+        "scope,metric,period_start,period_end,target_value\n\
+         company,revenue,2024-02-01,2024-02-29,1\n\
+         company,revenue,2024-03-31,2024-03-01,2\n\
+         company,revenue,2024-04-02,2024-04-01,3\n\
+         company,revenue,2024-05-01,2024-05-01,4\n",
+    );
+    let outcome = load(&path, &folder.lake()).unwrap();
+    assert_eq!(rows(&folder.lake(), "targets", &["period_end"]), [["2024-02-29"], ["2024-05-01"]]);
+    let found = reasons(&folder.lake());
+    assert_eq!(found, ["targets.csv 3 out_of_range period_end", "targets.csv 4 out_of_range period_end"]);
+    assert_eq!((outcome.rows_read, outcome.loaded, outcome.rejected), (4, 2, 2));
+    let told = rows(&folder.lake(), "rejects", &["value", "message"]);
+    assert_eq!(told[0][0], "2024-03-01");
+    assert!(told[0][1].contains("the period starts on 2024-03-31; expected its last day"), "{told:?}");
+}
+
+/// A contract that was called off before it began is no mistake: it counts in no figure.
+#[test]
+fn a_subscription_that_ends_before_it_starts_is_kept() {
+    let (found, rejects) = plain(
+        "subscriptions",
+        "subscription_id,start_date,end_date\nS1,2024-02-01,2024-01-15\nS2,2024-02-01,2024-02-01\n",
+        &["subscription_id", "end_date"],
+    );
+    assert_eq!(found, [["S1", "2024-01-15"], ["S2", "2024-02-01"]]);
+    assert_eq!(rejects, Vec::<String>::new());
+}
+
+#[test]
 fn tickets_tell_how_long_they_waited_where_the_clock_is_known() {
     let header = "ticket_id,is_closed,created_at,first_response_at,resolved_at,resolution_minutes\n";
     let lines = [

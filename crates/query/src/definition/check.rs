@@ -6,13 +6,12 @@
 
 use dealframe_model::date;
 use dealframe_model::expression::{Expression, Literal};
-use dealframe_model::kpi::{
-    Aggregate, Compute, Definition, Derived, Measure, Operation, Part, Retention, Stock, Survival, Within,
-};
-use dealframe_model::table::TABLES;
+use dealframe_model::kpi::{Aggregate, Compute, Derived, Measure, Operation, Part, Retention, Stock, Survival, Within};
+use dealframe_model::table::{ColumnType, TABLES};
 
 use super::Fault;
-use super::columns::{Columns, Kind, columns};
+use super::columns::{Columns, Kind, columns, unread, words};
+use crate::compile::like;
 use crate::error::nearest;
 use crate::facts::derived::DERIVED;
 use crate::parse;
@@ -73,11 +72,6 @@ pub(crate) fn meaning(compute: &Compute) -> Result<(), Fault> {
 
 fn derived(operation: &Operation) -> Result<(), Fault> {
     match operation {
-        Operation::MovingAverage { periods } | Operation::MovingSum { periods } | Operation::Trend { periods }
-            if *periods < 2 =>
-        {
-            Err(Fault::new("compute.periods", "`periods` must be at least 2"))
-        }
         Operation::By { segment } | Operation::Share { segment } => {
             let tables = || TABLES.iter().map(|table| table.name).chain(DERIVED);
             let is_segment = |(name, kind): (&&str, &Kind)| *name == segment && *kind == Kind::Text;
@@ -107,9 +101,6 @@ fn part(path: &str, part: &Part) -> Result<(), Fault> {
 
 /// A number of days needs a day to count from and one to count to, in every row.
 fn in_time(within: &Within, numerator: &Part, denominator: &Part) -> Result<(), Fault> {
-    if within.days < 1 {
-        return Err(Fault::new("compute.within.days", "`days` must be at least 1"));
-    }
     for (path, term) in terms("compute.numerator", numerator) {
         let Some(measure) = &term.measure else {
             return Err(Fault::new(path, "above the line `within` needs a measure, whose rows have the two dates"));
@@ -165,16 +156,6 @@ fn survival(path: &str, survival: &Survival) -> Result<(), Fault> {
     source.filter(survival.filter.as_deref())
 }
 
-/// Whether the unit of a KPI fits its kind: what measures time is told in a unit of time.
-pub(crate) fn unit(definition: &Definition) -> Result<(), Fault> {
-    if matches!(definition.compute, Compute::Survival { .. }) && definition.unit.in_a_day().is_none() {
-        let reason =
-            format!("a survival is told in days, hours, minutes or seconds, not in {}", definition.unit.name());
-        return Err(Fault::new("unit", reason));
-    }
-    Ok(())
-}
-
 /// A table that a place of a definition reads.
 struct Source<'a> {
     path: &'a str,
@@ -198,18 +179,59 @@ impl<'a> Source<'a> {
 
     fn column(&self, name: &str) -> Result<Kind, String> {
         self.columns.get(name).copied().ok_or_else(|| {
+            let unread = unread(self.table, name);
+            if unread == Some(ColumnType::Timestamp) {
+                let dates = self.dates(name);
+                return format!("`{name}` of `{}` is a point in time, and KPIs count by days; {dates}", self.table);
+            }
             let known = nearest(name, self.columns.keys().copied());
             let hint =
                 if known.is_empty() { String::new() } else { format!("; did you mean `{}`?", known.join("` or `")) };
-            format!("the table `{}` has no column or segment `{name}`{hint}", self.table)
+            match unread {
+                Some(_) => format!(
+                    "`{name}` of `{}` is a text that differs from row to row, which KPIs do not read; `dealframe sql` does{hint}",
+                    self.table
+                ),
+                None => format!("the table `{}` has no column or segment `{name}`{hint}", self.table),
+            }
         })
     }
 
     fn date(&self, field: &str, name: &str) -> Result<(), Fault> {
         match self.column(name).map_err(|reason| self.fault(field, reason))? {
             Kind::Date => Ok(()),
-            other => Err(self.fault(field, format!("`{name}` is {} and no date", other.name()))),
+            other => Err(self.fault(field, format!("`{name}` is {} and no date; {}", other.name(), self.dates(name)))),
         }
+    }
+
+    /// The dates of the table, for people; what was probably meant comes first.
+    fn dates(&self, found: &str) -> String {
+        let mut dates: Vec<&str> =
+            self.columns.iter().filter(|(_, kind)| **kind == Kind::Date).map(|(name, _)| *name).collect();
+        let likely = nearest(found, dates.iter().copied());
+        dates.sort_by_key(|name| likely.iter().position(|one| one == name).unwrap_or(likely.len()));
+        match dates.as_slice() {
+            [] => format!("`{}` has no dates", self.table),
+            all => format!("the dates of `{}` are {}", self.table, all.join(", ")),
+        }
+    }
+
+    /// Refuses a word that a column with a closed vocabulary never holds.
+    fn word(&self, side: &Expression, text: &str) -> Result<(), String> {
+        let Some((name, words)) = self.vocabulary(side) else { return Ok(()) };
+        if words.contains(&text) {
+            return Ok(());
+        }
+        let same = words.iter().find(|word| word.eq_ignore_ascii_case(text.trim())).map(|word| (*word).to_owned());
+        let likely = same.or_else(|| nearest(text, words.iter().copied()).into_iter().next());
+        let hint = likely.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default();
+        Err(format!("`{name}` of `{}` is never '{text}'{hint} (its words are {})", self.table, words.join(", ")))
+    }
+
+    /// A column that has a closed vocabulary, and its words.
+    fn vocabulary<'e>(&self, side: &'e Expression) -> Option<(&'e str, &'static [&'static str])> {
+        let Expression::Column(name) = side else { return None };
+        words(self.table, name).map(|words| (name.as_str(), words))
     }
 
     fn aggregate(&self, aggregate: Aggregate, of: Option<&str>) -> Result<(), Fault> {
@@ -292,8 +314,16 @@ impl<'a> Source<'a> {
                 }
                 Some(Kind::Boolean)
             }
-            Expression::Like { operand, .. } => match self.kind(operand)? {
-                Some(Kind::Text | Kind::Key) => Some(Kind::Boolean),
+            Expression::Like { operand, pattern, any_case } => match self.kind(operand)? {
+                Some(Kind::Text | Kind::Key) => {
+                    if let Some((name, words)) = self.vocabulary(operand)
+                        && !words.iter().any(|word| like(word, pattern, *any_case))
+                    {
+                        let known = words.join(", ");
+                        return Err(format!("no word of `{name}` is like '{pattern}' (its words are {known})"));
+                    }
+                    Some(Kind::Boolean)
+                }
                 _ => return Err("LIKE works on categories and segments".to_owned()),
             },
             Expression::Arithmetic { left, right, .. } => {
@@ -356,7 +386,8 @@ impl<'a> Source<'a> {
             ((Some(Kind::Date), _), (_, Some(text))) | ((_, Some(Kind::Date)), (Some(text), _)) => {
                 date::parse(&text).map(|_| ()).ok_or_else(|| format!("`{text}` is no date; write 2024-12-31"))
             }
-            ((left, right), (Some(_), None) | (None, Some(_))) if is_text(left) && is_text(right) => Ok(()),
+            ((one, other), (None, Some(text))) if is_text(one) && is_text(other) => self.word(left, &text),
+            ((one, other), (Some(text), None)) if is_text(one) && is_text(other) => self.word(right, &text),
             ((left, right), _) if is_text(left) && is_text(right) => {
                 Err("two columns of text cannot be compared; compare with a quoted text".to_owned())
             }

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 
 use dealframe_model::segment;
 use dealframe_model::table::{self, ColumnType, Table};
+use dealframe_model::vocabulary::vocabulary;
+
+use crate::facts::derived::{pipeline, recurring};
 
 /// What can be said about a column in an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +58,29 @@ pub(crate) fn columns(name: &str) -> Option<Columns> {
     });
     columns.extend(derived_columns(name).iter().copied());
     Some(columns)
+}
+
+/// The only words that a column of a fact table ever holds, if they are known.
+pub(crate) fn words(table: &str, column: &str) -> Option<&'static [&'static str]> {
+    let of = match (table, column) {
+        ("mrr_changes", "movement") => return Some(&recurring::MOVEMENTS),
+        ("pipeline_changes", "movement") => return Some(&pipeline::MOVEMENTS),
+        ("line_items", "deal_status") => ("deals", "status"),
+        ("stage_entries" | "stages_reached", column) => ("deals", column),
+        own => own,
+    };
+    vocabulary(of.0, of.1).filter(|vocabulary| vocabulary.is_closed).map(|vocabulary| vocabulary.words)
+}
+
+/// The type of a column that stands in the lake but that no definition can read: a point in time, or free text.
+pub(crate) fn unread(name: &str, column: &str) -> Option<ColumnType> {
+    let table = match name {
+        "deal_states" | "pipeline_changes" | "stage_entries" | "stages_reached" => &table::DEALS,
+        "purchase_windows" | "contract_windows" | "mrr_changes" => &table::ACCOUNTS,
+        own => table::table(own)?,
+    };
+    let kind = table.column(column)?.kind;
+    matches!(kind, ColumnType::Timestamp | ColumnType::Text | ColumnType::Json).then_some(kind)
 }
 
 fn canonical_columns(table: &Table) -> Columns {

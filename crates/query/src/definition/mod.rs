@@ -1,36 +1,51 @@
-//! Reading a definition file: its structure, then its meaning, every complaint with its line.
+//! Reading a definition file: its structure, then its meaning, every complaint with its line and column.
 //!
-//! serde reads a good file; where it refuses one, `outline` keeps the text with its lines and
-//! `schema` finds the place that does not fit. `check` holds a definition against the tables,
-//! whose columns `columns` lists, so that a mistake in a user's file is found when it is
-//! loaded and not when it is first asked for. The catalogue keeps the files, nothing here does.
+//! serde reads a file; `outline` keeps the text with its places and `schema` finds the one that
+//! does not fit, also where serde would not mind. `check` holds a definition against the tables,
+//! whose columns `columns` lists, and `unit` its unit against what it measures, so that a mistake
+//! in a user's file is found when it is loaded and not when it is first asked for. The catalogue
+//! keeps the files, nothing here does.
 
 pub(crate) mod check;
 pub(crate) mod columns;
-mod outline;
+pub(crate) mod outline;
 pub(crate) mod schema;
+pub(crate) mod unit;
 
 use dealframe_model::kpi::Definition;
 
-use outline::Node;
+use outline::{Node, Place};
 
 /// Something wrong with a definition, at a place such as `compute.numerator.measure.where`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub path: String,
     pub reason: String,
+    /// What to do about it, where that is more than to look at how definitions are written.
+    pub hint: Option<String>,
 }
 
 impl Fault {
     pub(crate) fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { path: path.into(), reason: reason.into() }
+        Self { path: path.into(), reason: reason.into(), hint: None }
+    }
+
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
     }
 }
 
-/// A fault with the line of the file in which it stands.
+/// A fault with the place in the file where it stands.
 pub(crate) struct Placed {
-    pub line: Option<u64>,
+    pub place: Option<Place>,
     pub reason: String,
+    pub hint: Option<String>,
+}
+
+/// Whether a text has the structure of a definition, as the published schema says it. What is no YAML at all is left to [`read`].
+pub(crate) fn structure(text: &str) -> Result<(), Placed> {
+    let Ok(node) = serde_saphyr::from_str::<Node>(text) else { return Ok(()) };
+    schema::fits(&node).map_err(|(place, fault)| Placed { place: Some(place), reason: fault.reason, hint: fault.hint })
 }
 
 /// Reads a definition.
@@ -39,11 +54,7 @@ pub(crate) fn read(text: &str) -> Result<Definition, Placed> {
         Ok(definition) => return Ok(definition),
         Err(error) => error,
     };
-    if let Ok(node) = serde_saphyr::from_str::<Node>(text)
-        && let Err((line, fault)) = schema::fits(&node)
-    {
-        return Err(Placed { line: Some(line), reason: fault.reason });
-    }
+    structure(text)?;
     // No YAML at all, or something that only serde minds: its own words, without its drawing of the place.
     let message = refused.to_string();
     let reason = message.lines().next().unwrap_or_default();
@@ -52,11 +63,10 @@ pub(crate) fn read(text: &str) -> Result<Definition, Placed> {
         Some((place, rest)) if place.starts_with("line ") => rest,
         _ => reason,
     };
-    Err(Placed { line: refused.location().map(|location| location.line()), reason: reason.to_owned() })
+    Err(Placed { place: refused.location().map(Place::from), reason: reason.to_owned(), hint: None })
 }
 
-/// The line in which a fault stands, or the nearest line above it in the structure.
+/// The place at which a fault stands, or the nearest one above it in the structure.
 pub(crate) fn placed(text: &str, fault: Fault) -> Placed {
-    let line = serde_saphyr::from_str::<Node>(text).ok().map(|node| node.line_of(&fault.path));
-    Placed { line, reason: fault.reason }
+    Placed { place: outline::place_of(text, &fault.path), reason: fault.reason, hint: fault.hint }
 }

@@ -10,7 +10,7 @@ use dealframe_model::table::TABLES;
 use serde_json::{Map, Value as Json, json};
 
 use super::Fault;
-use super::outline::{Node, Value};
+use super::outline::{Node, Place, Value};
 use crate::error::nearest;
 use crate::facts::derived::DERIVED;
 
@@ -28,7 +28,34 @@ pub(crate) fn schema() -> Json {
             table.insert("enum".to_owned(), json!(tables));
         }
     }
+    without_null(&mut schema);
     schema
+}
+
+/// A field that may be left out is not one that may be left empty: `pacing:` with nothing behind it was meant to say something.
+fn without_null(schema: &mut Json) {
+    match schema {
+        Json::Object(fields) => {
+            if let Some(Json::Array(kinds)) = fields.get_mut("type") {
+                kinds.retain(|kind| kind != "null");
+                if let [only] = kinds.as_slice() {
+                    let only = only.clone();
+                    fields.insert("type".to_owned(), only);
+                }
+            }
+            if let Some(Json::Array(options)) = fields.get_mut("anyOf") {
+                options.retain(|option| option.get("type").is_none_or(|kind| kind != "null"));
+                if let [Json::Object(only)] = options.as_slice() {
+                    let only = only.clone();
+                    fields.shift_remove("anyOf");
+                    fields.extend(only);
+                }
+            }
+            fields.values_mut().for_each(without_null);
+        }
+        Json::Array(items) => items.iter_mut().for_each(without_null),
+        _ => {}
+    }
 }
 
 /// The schema as the text that is published.
@@ -38,10 +65,10 @@ pub(crate) fn text() -> String {
     text
 }
 
-/// Whether a file has the structure of a definition; else the line and the fault.
-pub(super) fn fits(node: &Node) -> Result<(), (u64, Fault)> {
+/// Whether a file has the structure of a definition; else the place and the fault.
+pub(super) fn fits(node: &Node) -> Found {
     let root = schema();
-    Walk { root: &root }.fits(node, &root, "")
+    Walk { root: &root }.fits(node, node.place, &root, "")
 }
 
 struct Walk<'a> {
@@ -56,7 +83,7 @@ struct Fields<'a> {
     closed: bool,
 }
 
-type Found = Result<(), (u64, Fault)>;
+pub(super) type Found = Result<(), (Place, Fault)>;
 
 impl<'a> Walk<'a> {
     fn resolved(&self, schema: &'a Json) -> Option<&'a Json> {
@@ -64,16 +91,19 @@ impl<'a> Walk<'a> {
         self.root.pointer(reference.strip_prefix('#')?)
     }
 
-    fn fits(&self, node: &Node, schema: &'a Json, path: &str) -> Found {
+    /// `place` is where a fault of the node as a whole is told.
+    fn fits(&self, node: &Node, place: Place, schema: &'a Json, path: &str) -> Found {
         match &node.value {
             Value::Map(_) if self.allows(schema, "object") => self.map(node, schema, path),
             Value::List(items) if self.allows(schema, "array") => {
                 let item = self.items(schema);
                 items.iter().enumerate().try_for_each(|(position, node)| {
-                    item.map_or(Ok(()), |schema| self.fits(node, schema, &join(path, &position.to_string())))
+                    item.map_or(Ok(()), |schema| {
+                        self.fits(node, node.place, schema, &join(path, &position.to_string()))
+                    })
                 })
             }
-            _ => self.scalar(node, schema, path),
+            _ => self.scalar(node, place, schema, path),
         }
     }
 
@@ -100,7 +130,14 @@ impl<'a> Walk<'a> {
         self.alternatives(schema).into_iter().find_map(|one| one.get("items"))
     }
 
-    fn scalar(&self, node: &Node, schema: &'a Json, path: &str) -> Found {
+    /// The least and the greatest number that may stand at a place.
+    fn range(&self, schema: &'a Json) -> (Option<i64>, Option<i64>) {
+        let all = self.alternatives(schema);
+        let bound = |word: &str| all.iter().find_map(|one| one.get(word)?.as_i64());
+        (bound("minimum"), bound("maximum"))
+    }
+
+    fn scalar(&self, node: &Node, place: Place, schema: &'a Json, path: &str) -> Found {
         let kind = match &node.value {
             Value::Null => "null",
             Value::Boolean(_) => "boolean",
@@ -115,11 +152,22 @@ impl<'a> Walk<'a> {
             words.extend(one.get("const").and_then(Json::as_str));
             words.extend(one.get("enum").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str));
         }
-        // A text that looks like a number or a truth value is a text where one is asked for.
-        let is_text = matches!(kind, "string" | "integer" | "number" | "boolean") && self.allows(schema, "string");
-        let fits = is_text || self.allows(schema, kind) || (kind == "integer" && self.allows(schema, "number"));
+        // A text that looks like a number or a truth value is a text where one is asked for, but not below `compute`:
+        // there serde looks ahead for the kind, and a number has become one by then.
+        let is_bare = matches!(kind, "integer" | "number" | "boolean") && self.allows(schema, "string");
+        let fits = (is_bare && !path.starts_with("compute"))
+            || self.allows(schema, kind)
+            || (kind == "integer" && self.allows(schema, "number"));
         let among = words.is_empty() || matches!(&node.value, Value::Text(text) if words.contains(&text.as_str()));
-        if fits && among {
+        let (least, most) = self.range(schema);
+        let in_range = match &node.value {
+            Value::Integer(value) => {
+                least.is_none_or(|least| i128::from(least) <= *value)
+                    && most.is_none_or(|most| *value <= i128::from(most))
+            }
+            _ => true,
+        };
+        if fits && among && in_range {
             return Ok(());
         }
         let wanted = if !words.is_empty() {
@@ -134,9 +182,28 @@ impl<'a> Walk<'a> {
             ];
             let fitting: Vec<&str> =
                 kinds.into_iter().filter(|(kind, _)| self.allows(schema, kind)).map(|(_, name)| name).collect();
-            fitting.join(" or ")
+            let bounds = match (least, most) {
+                (Some(least), Some(most)) => format!(" from {least} to {most}"),
+                (Some(least), None) => format!(" of at least {least}"),
+                (None, Some(most)) => format!(" of at most {most}"),
+                (None, None) => String::new(),
+            };
+            format!("{}{bounds}", fitting.join(" or "))
         };
-        Err(fault(node.line, path, format!("`{path}` is {}, expected {wanted}", node.shown())))
+        let name = if path.is_empty() { "the file".to_owned() } else { format!("`{path}`") };
+        let found = fault(place, path, format!("{name} is {}, expected {wanted}", node.shown()));
+        let last = path.rsplit('.').next().unwrap_or(path);
+        Err(match node.value {
+            Value::Null if words.contains(&"null") => {
+                (found.0, found.1.with_hint("write 'null' in quotes: bare, it says nothing"))
+            }
+            Value::Null if !path.is_empty() => (found.0, found.1.with_hint(empty_hint(last))),
+            Value::Text(ref text) if text.trim().parse::<f64>().is_ok() && !self.allows(schema, "string") => {
+                (found.0, found.1.with_hint("leave out the quotes: a number in quotes is a text"))
+            }
+            _ if is_bare && words.is_empty() => (found.0, found.1.with_hint("put it in quotes, so that it is a text")),
+            _ => found,
+        })
     }
 
     fn map(&self, node: &Node, schema: &'a Json, path: &str) -> Found {
@@ -147,12 +214,12 @@ impl<'a> Walk<'a> {
         for entry in entries {
             let own = join(path, &entry.key);
             match fields.known.iter().find(|(name, _)| *name == entry.key) {
-                Some((_, schema)) => self.fits(&entry.node, schema, &own)?,
+                Some((_, schema)) => self.fits(&entry.node, entry.at(), schema, &own)?,
                 None if fields.closed => {
                     let place = if path.is_empty() { String::new() } else { format!(" in `{path}`") };
                     let wanted = one_of(&format!("`{}`", entry.key), &names);
                     let reason = format!("unknown field `{}`{place}, expected {wanted}", entry.key);
-                    return Err(fault(entry.line, &own, reason));
+                    return Err(fault(entry.place, &own, reason));
                 }
                 None => {}
             }
@@ -160,9 +227,9 @@ impl<'a> Walk<'a> {
         match fields.required.iter().find(|name| node.entry(name).is_none()) {
             None => Ok(()),
             Some(missing) if path.is_empty() => {
-                Err(fault(node.line, path, format!("the field `{missing}` is missing")))
+                Err(fault(node.place, path, format!("the field `{missing}` is missing")))
             }
-            Some(missing) => Err(fault(node.line, path, format!("`{path}` lacks the field `{missing}`"))),
+            Some(missing) => Err(fault(node.place, path, format!("`{path}` lacks the field `{missing}`"))),
         }
     }
 
@@ -188,7 +255,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn chosen(&self, node: &Node, options: &'a [Json], path: &str) -> Result<Option<&'a Json>, (u64, Fault)> {
+    fn chosen(&self, node: &Node, options: &'a [Json], path: &str) -> Result<Option<&'a Json>, (Place, Fault)> {
         let tag = |option: &'a Json| -> Option<(&'a str, &'a str)> {
             let named = option.get("properties")?.as_object()?;
             named.iter().find_map(|(name, schema)| Some((name.as_str(), schema.get("const")?.as_str()?)))
@@ -198,7 +265,7 @@ impl<'a> Walk<'a> {
             return Ok(options.iter().find(|option| self.allows(option, "object")));
         };
         let Some(entry) = node.entry(name) else {
-            return Err(fault(node.line, path, format!("`{path}` lacks the field `{name}`")));
+            return Err(fault(node.place, path, format!("`{path}` lacks the field `{name}`")));
         };
         let chosen = options
             .iter()
@@ -211,14 +278,20 @@ impl<'a> Walk<'a> {
                 let shown = entry.node.shown();
                 let own = join(path, name);
                 let reason = format!("`{own}` is {shown}, expected {}", one_of(&shown, &words));
-                Err(fault(entry.line, &own, reason))
+                Err(fault(entry.at(), &own, reason))
             }
         }
     }
 }
 
-fn fault(line: u64, path: &str, reason: String) -> (u64, Fault) {
-    (line, Fault::new(path, reason))
+fn fault(place: Place, path: &str, reason: String) -> (Place, Fault) {
+    (place, Fault::new(path, reason))
+}
+
+fn empty_hint(field: &str) -> String {
+    format!(
+        "give `{field}` a value behind the colon, or below it and further in; a field that is not needed is left out whole"
+    )
 }
 
 fn join(path: &str, step: &str) -> String {

@@ -30,16 +30,26 @@ const CENT: i128 = 100;
 /// A multiple of the lengths of all months, so that a month's share by days is a whole number.
 pub(crate) const MONTHS_DAYS: i32 = 28 * 29 * 15 * 31;
 
-/// Refuses to read a season off what does not add up over time.
+/// Whether a season can be read off a KPI: only off what adds up over time.
+pub(crate) fn has_season(compute: &Compute) -> bool {
+    matches!(compute, Compute::Flow { measure } if matches!(measure.aggregate, Aggregate::Count | Aggregate::Sum))
+}
+
+/// What is wrong with spreading targets by a KPI without a season, and what to do about it.
+pub(crate) fn no_season(actual: &str) -> (String, String) {
+    (
+        format!("`{actual}` is no sum or count over a period, so it has no season to spread targets by"),
+        "leave out `pacing`, or name a flow that counts or adds up as `actual`".to_owned(),
+    )
+}
+
+/// Refuses to read a season off what has none.
 pub(crate) fn check(catalogue: &Catalogue, kpi: &str, actual: &str) -> Result<(), QueryError> {
-    match &catalogue.get(actual)?.compute {
-        Compute::Flow { measure } if matches!(measure.aggregate, Aggregate::Count | Aggregate::Sum) => Ok(()),
-        _ => Err(QueryError::Unsupported {
-            kpi: kpi.to_owned(),
-            reason: format!("`{actual}` is no sum or count over a period, so it has no season to spread targets by"),
-            hint: "leave out `pacing`, or name a flow that counts or adds up as `actual`".to_owned(),
-        }),
+    if has_season(&catalogue.get(actual)?.compute) {
+        return Ok(());
     }
+    let (reason, hint) = no_season(actual);
+    Err(QueryError::Unsupported { kpi: kpi.to_owned(), reason, hint })
 }
 
 /// The months that say how a target is spread, for every engine: all up to the as-of day, as far as they are over.

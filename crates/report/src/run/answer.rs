@@ -5,40 +5,61 @@ use dealframe_model::date;
 use dealframe_model::frame::Frame;
 use dealframe_model::kpi::Base;
 use dealframe_query::request::Request;
-use dealframe_query::{Engine, period};
+use dealframe_query::{Engine, Place, period};
 
-use super::Job;
+use super::{Failed, Job};
 use crate::document::{Answer, Definition, Document, Section, tiles};
 use crate::slug::unique;
+use crate::spec::At;
 use crate::{ReportError, slug, spec};
-
-/// The error of a section, its hint, and whether it is the user's to settle.
-pub(super) type Failure = Option<(String, Option<String>, bool)>;
 
 /// A question, or why it could not even be asked.
 type Asked = Result<Request, ReportError>;
 
-pub(super) fn document(job: &Job, engine: &Engine) -> Result<(Document, Vec<Failure>), ReportError> {
+/// A report, and for people what failed in it and where.
+pub(super) struct Answered {
+    pub document: Document,
+    /// By section: the place of the section or of what failed in it, and the error if there is one.
+    pub sections: Vec<(Place, Option<Failed>)>,
+    /// Where and why there are no tiles, though there should be some.
+    pub headline: Option<(Place, Failed)>,
+}
+
+fn failed(error: &ReportError) -> Failed {
+    (chain(error), error.hint(), error.is_user_fault())
+}
+
+pub(super) fn document(job: &Job, engine: &Engine) -> Result<Answered, ReportError> {
     let asked: Vec<Asked> = (0..job.spec.sections.len()).map(|index| request(job, index, engine)).collect();
     let headline = headline(job, engine);
     let ranges: Vec<String> = (asked.iter())
         .map(|asked| asked.as_ref().map(|asked| range_text(&(asked.from, asked.to), engine)).unwrap_or_default())
         .collect();
-    let (headline_frames, answers) = ask(engine, &headline, asked);
+    let (headline_frames, answers) = ask(engine, headline.as_deref().unwrap_or_default(), asked);
+    let source = &job.spec.source;
+    let (headline, headline_frames, without_headline) = match (headline, headline_frames) {
+        (Ok(headline), Ok(frames)) => (headline, frames, None),
+        (Err(error), _) | (_, Err(error)) => {
+            (Vec::new(), Vec::new(), Some((source.place_of_failure("headline", &error), failed(&error))))
+        }
+    };
 
     let mut sections: Vec<Section> = Vec::new();
     let mut failures = Vec::new();
     let mut slugs: Vec<String> = vec!["report".to_owned()];
     let report_range = range_text(&range(job, None, engine).unwrap_or_default(), engine);
-    for ((spec, own), answer) in job.spec.sections.iter().zip(ranges).zip(answers) {
+    for (index, ((spec, own), answer)) in job.spec.sections.iter().zip(ranges).zip(answers).enumerate() {
         let name = unique(slug(&spec.title), &slugs);
         slugs.push(name.clone());
-        let (answer, failure) = match answer {
-            Ok(frame) => (Answer::Frame(frame), None),
+        let part = format!("sections.{index}");
+        let answer = match answer {
+            Ok(frame) => {
+                failures.push((source.place(&part), None));
+                Answer::Frame(frame)
+            }
             Err(error) => {
-                let (text, hint) = (chain(&error), error.hint());
-                let failure = Some((text.clone(), hint.clone(), error.is_user_fault()));
-                (Answer::Failed { error: text, hint }, failure)
+                failures.push((source.place_of_failure(&part, &error), Some(failed(&error))));
+                Answer::Failed { error: chain(&error), hint: error.hint() }
             }
         };
         sections.push(Section {
@@ -51,7 +72,6 @@ pub(super) fn document(job: &Job, engine: &Engine) -> Result<(Document, Vec<Fail
             columns: spec.columns,
             answer,
         });
-        failures.push(failure);
     }
     let document = Document {
         title: job.spec.title.clone(),
@@ -63,7 +83,7 @@ pub(super) fn document(job: &Job, engine: &Engine) -> Result<(Document, Vec<Fail
         definitions: definitions(engine, &headline, &sections),
         sections,
     };
-    Ok((document, failures))
+    Ok(Answered { document, sections: failures, headline: without_headline })
 }
 
 /// An error with its causes, as one line.
@@ -85,31 +105,31 @@ type Bounds = (Option<i32>, Option<i32>);
 
 /// The range of a section, or of the report where `section` is `None`.
 fn range(job: &Job, section: Option<usize>, engine: &Engine) -> Result<Bounds, ReportError> {
-    let file = job.path.display().to_string();
-    let section = section.map(|index| &job.spec.sections[index]);
-    let place = section.map_or("report".to_owned(), |section| format!("section `{}`", section.title));
-    let own = section.filter(|section| section.period.is_some() || section.from.is_some() || section.to.is_some());
+    let source = &job.spec.source;
+    let section = section.map(|index| (index, &job.spec.sections[index]));
+    let own = section.filter(|(_, section)| section.period.is_some() || section.from.is_some() || section.to.is_some());
     let (period, from, to) = match own {
-        Some(section) => (&section.period, &section.from, &section.to),
+        Some((_, section)) => (&section.period, &section.from, &section.to),
         None => (&job.spec.period, &job.spec.from, &job.spec.to),
     };
+    let at = |key: &str| own.map_or_else(|| At::key(key), |(index, section)| section.at(index, key));
     let mut bounds = (None, None);
     if let Some(text) = period {
         let range = period::parse(text, engine.as_of(), engine.calendar())?;
         bounds = (range.from, range.to);
     }
     if let Some(from) = from {
-        bounds.0 = Some(spec::day(from, &file, &place)?);
+        bounds.0 = Some(spec::day(from, source, &at("from"))?);
     }
     // Written inclusively, as people do.
     if let Some(to) = to {
-        bounds.1 = Some(spec::day(to, &file, &place)? + 1);
+        bounds.1 = Some(spec::day(to, source, &at("to"))? + 1);
     }
     Ok(bounds)
 }
 
 fn request(job: &Job, section: usize, engine: &Engine) -> Asked {
-    let request = job.spec.sections[section].request(&job.path.display().to_string())?;
+    let request = job.spec.sections[section].request(&job.spec.source, section)?;
     let (from, to) = range(job, Some(section), engine)?;
     Ok(Request { from, to, ..request })
 }
@@ -129,24 +149,19 @@ fn range_text((from, to): &Bounds, engine: &Engine) -> String {
 }
 
 /// The headline question twice: against the previous period, and against the year before.
-fn headline(job: &Job, engine: &Engine) -> Vec<Request> {
-    let Some(headline) = &job.spec.headline else { return Vec::new() };
-    let file = job.path.display().to_string();
-    let (Ok(grain), Ok((from, to))) = (spec::grain(&headline.grain, &file, "headline"), range(job, None, engine))
-    else {
-        return Vec::new();
-    };
-    [Base::Previous, Base::YearAgo]
-        .into_iter()
-        .map(|base| Request {
-            kpis: headline.kpis.clone(),
-            grains: vec![grain],
-            from,
-            to,
-            compare: Some(base),
-            ..Request::default()
-        })
-        .collect()
+fn headline(job: &Job, engine: &Engine) -> Result<Vec<Request>, ReportError> {
+    let Some(headline) = &job.spec.headline else { return Ok(Vec::new()) };
+    let grain = spec::grain(&headline.grain, &job.spec.source, &At::key("headline.grain"))?;
+    let (from, to) = range(job, None, engine)?;
+    let questions = [Base::Previous, Base::YearAgo].into_iter().map(|base| Request {
+        kpis: headline.kpis.clone(),
+        grains: vec![grain],
+        from,
+        to,
+        compare: Some(base),
+        ..Request::default()
+    });
+    Ok(questions.collect())
 }
 
 fn headline_tiles(headline: &[Request], frames: &[Frame]) -> Vec<tiles::Tile> {
@@ -156,8 +171,11 @@ fn headline_tiles(headline: &[Request], frames: &[Frame]) -> Vec<tiles::Tile> {
     }
 }
 
+/// What the headline came to, and every section.
+type Answers = (Result<Vec<Frame>, ReportError>, Vec<Result<Frame, ReportError>>);
+
 /// Everything in one call, so that the plan is shared; after a failure one by one.
-fn ask(engine: &Engine, headline: &[Request], asked: Vec<Asked>) -> (Vec<Frame>, Vec<Result<Frame, ReportError>>) {
+fn ask(engine: &Engine, headline: &[Request], asked: Vec<Asked>) -> Answers {
     let good = headline.iter().chain(asked.iter().filter_map(|asked| asked.as_ref().ok()));
     let good: Vec<Request> = good.cloned().collect();
     if let Ok(mut frames) = engine.run(&good)
@@ -165,12 +183,19 @@ fn ask(engine: &Engine, headline: &[Request], asked: Vec<Asked>) -> (Vec<Frame>,
     {
         let mut sections = frames.split_off(headline.len()).into_iter();
         let answers = asked.into_iter().map(|asked| asked.map(|_| sections.next().unwrap_or_default())).collect();
-        return (frames, answers);
+        return (Ok(frames), answers);
     }
     let one = |request: &Request| -> Result<Frame, ReportError> {
         Ok(engine.run(std::slice::from_ref(request))?.pop().unwrap_or_default())
     };
-    let headline = headline.iter().filter_map(|request| one(request).ok()).collect();
+    let headline = match headline {
+        [] => Ok(Vec::new()),
+        // Tiles can do without the year before, but not without the period before.
+        [previous, rest @ ..] => one(previous).map(|frame| {
+            let year_ago = rest.iter().filter_map(|request| one(request).ok());
+            [frame].into_iter().chain(year_ago).collect()
+        }),
+    };
     (headline, asked.into_iter().map(|asked| asked.and_then(|request| one(&request))).collect())
 }
 

@@ -16,6 +16,9 @@ use crate::facts::Fact;
 use crate::facts::build::take;
 use crate::facts::encode;
 
+/// The words for what happens to a state.
+pub(crate) const MOVEMENTS: [&str; 7] = ["opened", "reopened", "won", "lost", "moved", "raised", "lowered"];
+
 /// A state that was entered or left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Step {
@@ -92,6 +95,8 @@ pub(crate) fn pipeline_changes(lake: &Lake, anchor: Option<i32>) -> Result<Fact,
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn stay(from: i32, until: Option<i32>, stage: u32, amount: Option<i64>) -> Stay {
@@ -125,5 +130,7 @@ mod tests {
             (70, "reopened", 1, 7, Some(90)),
         ];
         assert_eq!(found, expected);
+        let words: BTreeSet<&str> = expected.iter().map(|(_, movement, ..)| *movement).collect();
+        assert_eq!(words, BTreeSet::from(MOVEMENTS));
     }
 }

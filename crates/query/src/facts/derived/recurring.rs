@@ -26,6 +26,9 @@ use crate::facts::store::{self, FactWriter};
 /// Day, currency code and signed amount; by account.
 type Deltas = HashMap<u32, Vec<(i32, u32, i64)>>;
 
+/// The words for what a change of an account's recurring revenue is.
+pub(crate) const MOVEMENTS: [&str; 5] = ["new", "expansion", "contraction", "churn", "reactivation"];
+
 #[derive(Debug, PartialEq, Eq)]
 struct Step {
     currency: u32,
@@ -152,7 +155,7 @@ mod tests {
         let deltas = [(10, 1, 100), (20, 1, 50), (30, 1, -120), (40, 1, -30), (60, 1, 80), (70, 1, 0)];
         let steps = steps(&deltas);
         let kinds: Vec<_> = steps.iter().map(|step| step.movement).collect();
-        assert_eq!(kinds, ["new", "expansion", "contraction", "churn", "reactivation"]);
+        assert_eq!(kinds, MOVEMENTS);
         assert_eq!(steps.iter().map(|step| step.amount).sum::<i64>(), 80);
     }
 
