@@ -94,6 +94,21 @@ fn check_names_what_makes_figures_wrong() {
 }
 
 #[test]
+fn a_word_that_no_row_can_have_is_refused_and_not_answered_with_nothing() {
+    let folder = scratch();
+    let lake = lake_of(
+        folder.path(),
+        &[("deals.csv", "deal_id,status,amount,currency,region,close_date\nD1,won,1,USD,East,2024-02-01\n")],
+    );
+    for engine in ["", "--sql duckdb"] {
+        let ask = call("query deals_won --where").arg("status = 'Won'").words(engine).lake(&lake);
+        ask.refused("`status` of `deals` is never 'Won'; did you mean `won`?");
+    }
+    // Where words are free, nobody knows.
+    call("query deals_won --where").arg("region = 'Esat'").lake(&lake).works();
+}
+
+#[test]
 fn today_is_the_day_on_which_a_subscription_ended() {
     let folder = scratch();
     let subscriptions = "subscription_id,account_id,mrr_amount,status,start_date,end_date,cancelled_date\n\

@@ -271,10 +271,8 @@ fn events(facts: &Facts, deal: &Row) -> Vec<State> {
     let changes = history(facts, deal);
     let status = |row: &Row, column: &str| id(row, column);
     let date_of = |change: &Row| cell(change, "changed_date").as_date();
-    let birth = cell(deal, "created_date")
-        .as_date()
-        .or_else(|| changes.first().and_then(|change| date_of(change)))
-        .unwrap_or(facts.as_of);
+    let birth =
+        cell(deal, "created_date").as_date().or_else(|| changes.first().and_then(&date_of)).unwrap_or(facts.as_of);
     let still_open = id(deal, "status") == "open";
     let present = State {
         day: birth,

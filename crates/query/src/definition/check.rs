@@ -12,7 +12,7 @@ use dealframe_model::table::{ColumnType, TABLES};
 use super::Fault;
 use super::columns::{Columns, Kind, columns, unread, words};
 use crate::compile::like;
-use crate::error::nearest;
+use crate::error::{QueryError, nearest};
 use crate::facts::derived::DERIVED;
 use crate::parse;
 
@@ -154,6 +154,22 @@ fn survival(path: &str, survival: &Survival) -> Result<(), Fault> {
     source.aggregate(Aggregate::Sum, Some(&survival.of))?;
     source.said("ended", Some(&survival.ended))?;
     source.filter(survival.filter.as_deref())
+}
+
+/// Refuses a filter of a question that compares what cannot be compared, or with words that a column never holds.
+///
+/// Names that the table does not have are left to who looks them up.
+///
+/// # Errors
+/// With the filter and what is wrong in it.
+pub(crate) fn question(table: &str, filter: &Expression, text: &str) -> Result<(), QueryError> {
+    let Ok(source) = Source::new("", table) else { return Ok(()) };
+    let mut is_known = true;
+    filter.visit_columns(&mut |name| is_known &= source.columns.contains_key(name));
+    if !is_known {
+        return Ok(());
+    }
+    source.condition(filter).map_err(|reason| QueryError::Expression { expression: text.to_owned(), reason })
 }
 
 /// A table that a place of a definition reads.

@@ -16,6 +16,7 @@ use super::points::{Bounds, Points};
 use super::space::{OTHER, Space};
 use super::{Key, Point, Question, Series, Source, Walk};
 use crate::cube::Rolled;
+use crate::definition::check;
 use crate::error::QueryError;
 use crate::facts::{Fact, FactKind};
 use crate::node::{Apart, MeasureSpec};
@@ -224,6 +225,9 @@ impl Walk<'_> {
                 expression: name.clone(),
                 nearest: Vec::new(),
             });
+        }
+        if let (Some(filter), true) = (&question.filter, self.is_collecting()) {
+            check::question(leaf.table, filter, &question.filter_text)?;
         }
         let text = [leaf.of, leaf.filter].into_iter().flatten().collect::<Vec<_>>().join(" where ");
         let filter = leaf.filter.map(|filter| self.catalogue.expression(filter)).transpose()?;

@@ -13,6 +13,7 @@ use super::expression::Writer;
 use super::series::{
     Currency, Empty, Series, Source, bare_segments, calendar_name, partition, same_segments, segments,
 };
+use crate::definition::check;
 use crate::error::{QueryError, nearest};
 use crate::evaluate::Question;
 use crate::evaluate::leaf::{cut_period, was_there};
@@ -265,6 +266,7 @@ impl Compiler<'_> {
             conditions.push(writer(text).condition(filter)?);
         }
         if let Some(filter) = &question.filter {
+            check::question(leaf.table, filter, &question.filter_text)?;
             conditions.push(writer(&question.filter_text).condition(filter)?);
         }
         conditions.extend(present);
