@@ -49,18 +49,18 @@ pub struct Change {
 
 /// Typed access to the columns of a batch by name.
 #[derive(Clone, Copy)]
-struct View<'a>(&'a RecordBatch);
+pub struct View<'a>(pub &'a RecordBatch);
 
 /// A column of texts, however it is stored.
 #[derive(Clone, Copy)]
-enum Texts<'a> {
+pub enum Texts<'a> {
     Plain(&'a StringArray),
     Coded(&'a DictionaryArray<Int32Type>, &'a StringArray),
     Absent,
 }
 
 impl<'a> Texts<'a> {
-    fn get(self, row: usize) -> Option<&'a str> {
+    pub fn get(self, row: usize) -> Option<&'a str> {
         match self {
             Self::Plain(strings) => strings.is_valid(row).then(|| strings.value(row)),
             Self::Coded(codes, words) => Some(words.value(codes.key(row)?)),
@@ -79,7 +79,7 @@ impl<'a> View<'a> {
         self.0.column_by_name(name)
     }
 
-    fn texts(self, name: &str) -> Texts<'a> {
+    pub fn texts(self, name: &str) -> Texts<'a> {
         let Some(column) = self.column(name) else { return Texts::Absent };
         if let Some(codes) = column.as_dictionary_opt::<Int32Type>() {
             return codes.values().as_string_opt::<i32>().map_or(Texts::Absent, |words| Texts::Coded(codes, words));
@@ -219,7 +219,8 @@ fn numbers_before(
         .collect()
 }
 
-fn put(batches: &mut [RecordBatch], name: &str, columns: Vec<ArrayRef>) -> Result<(), ArrowError> {
+/// Replaces a column of all batches.
+pub fn put(batches: &mut [RecordBatch], name: &str, columns: Vec<ArrayRef>) -> Result<(), ArrowError> {
     for (batch, column) in batches.iter_mut().zip(columns) {
         let position = batch.schema().index_of(name)?;
         let mut arrays = batch.columns().to_vec();
@@ -255,7 +256,8 @@ pub fn changes(old: &RecordBatch, new: &RecordBatch, as_of: Option<i32>) -> Vec<
             at,
             from_stage: old.text("stage", row).map(str::to_owned),
             from_status: old.text("status", row).map(str::to_owned),
-            from_amount: old.decimal("amount", row).filter(|_| same_currency),
+            // What it was in another currency cannot stand beside what it is in this one.
+            from_amount: if same_currency { old.decimal("amount", row) } else { new.decimal("amount", row) },
             from_probability: old.decimal("probability", row),
             stage: owned("stage"),
             status: owned("status"),
@@ -327,7 +329,7 @@ impl Told {
 
     /// What is left of a change once what the history tells of it is taken out; nothing where it tells all.
     ///
-    /// The rest stands at the end of what is told, so that it does not come before it.
+    /// The rest keeps silent about it, and stands at the end of what is told, so that it does not come before it.
     fn rest(&self, mut change: Change) -> Option<Change> {
         let Some(standing) = self.0.get(&deal_key(Some(&change.source_system), &change.deal)) else {
             return Some(change);
@@ -337,26 +339,26 @@ impl Told {
         if let Some((at, stage)) = &standing.stage
             && change.stage.as_ref() == Some(stage)
         {
-            change.from_stage.clone_from(&change.stage);
+            (change.from_stage, change.stage) = (None, None);
             take(Some(*at));
         }
         if let Some((at, status)) = &standing.status
             && change.status.as_ref() == Some(status)
         {
-            change.from_status.clone_from(&change.status);
+            (change.from_status, change.status) = (None, None);
             take(Some(*at));
         }
         if let Some((at, (amount, currency))) = &standing.amount
             && change.amount == Some(*amount)
             && (currency.is_none() || *currency == change.currency)
         {
-            change.from_amount = change.amount;
+            (change.from_amount, change.amount) = (None, None);
             take(Some(*at));
         }
         if let Some((at, probability)) = &standing.probability
             && change.probability == Some(*probability)
         {
-            change.from_probability = change.probability;
+            (change.from_probability, change.probability) = (None, None);
             take(Some(*at));
         }
         if let Some(until) = until {

@@ -14,6 +14,7 @@ pub mod input;
 pub mod profile;
 
 mod cell;
+mod closing;
 mod column;
 mod convert;
 mod derived;

@@ -16,7 +16,9 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 use dealframe_lake::{Batch, BatchRecord, Lake, LakeError, Superseded, UpsertCounts, UpsertOptions, Writer};
 use dealframe_model::table::{STAGE_CHANGES, TABLES, Table};
+use hashbrown::HashSet;
 
+use crate::closing::{self, ClosingStages};
 use crate::coerce::date::Zone;
 use crate::error::IngestError;
 use crate::file::Settled;
@@ -134,6 +136,7 @@ struct Gathered {
     stage_changes: Vec<RecordBatch>,
     changes: Vec<Change>,
     told: Told,
+    closing: ClosingStages,
     newest: Option<i32>,
     superseded: Vec<Superseded>,
 }
@@ -196,9 +199,12 @@ impl Job<'_> {
     }
 
     fn fill(&self, batch: &mut Batch, prepared: &Prepared, talk: &mut dyn FnMut(&str)) -> Result<Filled, IngestError> {
-        let mut gathered = Gathered::default();
+        let mut gathered = Gathered { closing: ClosingStages::of(settling(prepared)), ..Gathered::default() };
         for table in TABLES {
             let files = prepared.tables.get(table.name).map_or(&[][..], Vec::as_slice);
+            if table.name == STAGE_CHANGES.name && gathered.closing.is_asked() {
+                self.look_back(&mut gathered.closing)?;
+            }
             let mut outcome = TableOutcome { table: table.name, ..TableOutcome::default() };
             if !files.is_empty() {
                 // History is never complete, so nothing in it is ever absent.
@@ -273,12 +279,20 @@ impl Job<'_> {
             on_change: if watched { Some(&mut note) } else { None },
         };
         let is_history = table.name == STAGE_CHANGES.name;
-        let told = &mut gathered.told;
+        let (told, closing) = (&mut gathered.told, &mut gathered.closing);
         let (result, totals) = pipeline::run(&sources, self.batch_id, self.threads(files), pipeline::CHUNK, |rows| {
+            if watched && closing.is_asked() {
+                return batch.upsert(
+                    table,
+                    &mut rows.inspect(|part| part.iter().for_each(|part| closing.note(part))),
+                    options,
+                );
+            }
             if !is_history {
                 return batch.upsert(table, rows, options);
             }
-            let mut noted = rows.inspect(|part| part.iter().for_each(|part| told.note(part)));
+            let restated = rows.map(|part| part.and_then(|part| closing.restate(part).map_err(LakeError::caller)));
+            let mut noted = restated.inspect(|part| part.iter().for_each(|part| told.note(part)));
             if !fill_history {
                 return batch.upsert(table, &mut noted, options);
             }
@@ -319,9 +333,21 @@ impl Job<'_> {
         Ok(())
     }
 
+    /// Adds the stages of deals that this export does not bring.
+    fn look_back(&self, closing: &mut ClosingStages) -> Result<(), IngestError> {
+        let mut earlier = ClosingStages::of(closing.sources().clone());
+        Lake::open(self.lake)?.visit("deals", Some(&closing::COLUMNS), &mut |deals| earlier.note(&deals))?;
+        closing.or(earlier);
+        Ok(())
+    }
+
     /// Stage changes that no file told directly.
     fn derive(&self, batch: &mut Batch, gathered: &mut Gathered) -> Result<u64, IngestError> {
-        let mut rows = std::mem::take(&mut gathered.stage_changes);
+        let mut rows = Vec::new();
+        for part in std::mem::take(&mut gathered.stage_changes) {
+            let restated = gathered.closing.restate(part);
+            rows.push(restated.map_err(|source| IngestError::Arrow { table: "stage_changes", source })?);
+        }
         rows.iter().for_each(|part| gathered.told.note(part));
         gathered.changes = gathered.told.untold(std::mem::take(&mut gathered.changes));
         for part in gathered.changes.chunks(65_536) {
@@ -444,6 +470,14 @@ impl Job<'_> {
 fn is_current(record: &BatchRecord, prepared: &Prepared, lake: &Lake) -> bool {
     (prepared.tables.iter().filter(|(_, files)| !files.is_empty()))
         .all(|(table, _)| record.table_versions.get(*table).copied() == lake.table_version(table))
+}
+
+/// The sources in whose history a stage settles the status of a deal.
+fn settling(prepared: &Prepared) -> HashSet<String> {
+    let has_history =
+        |ready: &&Ready| ready.file.plan.table.name == STAGE_CHANGES.name || !ready.file.plan.stage_dates.is_empty();
+    let plans = prepared.tables.values().flatten().filter(has_history).map(|ready| &ready.file.plan);
+    plans.filter(|plan| plan.profile.stage_settles_status).map(|plan| plan.source_system.clone()).collect()
 }
 
 enum Filled {

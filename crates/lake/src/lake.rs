@@ -168,6 +168,21 @@ impl Lake {
     /// # Errors
     /// When the table or a column is unknown, or a file cannot be read.
     pub fn read(&self, table: &str, columns: Option<&[&str]>) -> Result<Vec<RecordBatch>, LakeError> {
+        let mut batches = Vec::new();
+        self.visit(table, columns, &mut |batch| batches.push(batch))?;
+        Ok(batches)
+    }
+
+    /// Calls `visit` with every batch of a table, one after the other.
+    ///
+    /// # Errors
+    /// As [`Lake::read`].
+    pub fn visit(
+        &self,
+        table: &str,
+        columns: Option<&[&str]>,
+        visit: &mut dyn FnMut(RecordBatch),
+    ) -> Result<(), LakeError> {
         let known = known_table(table).ok_or_else(|| LakeError::UnknownTable { name: table.to_owned() })?;
         let schema = crate::schema::arrow_schema(known);
         let schema = match columns {
@@ -183,15 +198,15 @@ impl Lake {
         };
         if known.name == BATCHES && columns.is_none() {
             // Newer batches than the pinned one are in the newest file too.
-            return Ok(vec![record::to_batch(&self.history[..self.pinned])?]);
+            visit(record::to_batch(&self.history[..self.pinned])?);
+            return Ok(());
         }
-        let mut batches = Vec::new();
         for file in self.files(table)? {
             for batch in parquet_file::open(&file.path, &schema, None)? {
-                batches.push(batch?);
+                visit(batch?);
             }
         }
-        Ok(batches)
+        Ok(())
     }
 
     /// Becomes the one writer of the lake, and removes what a crashed writer left.

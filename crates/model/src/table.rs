@@ -224,7 +224,7 @@ pub const STAGE_CHANGES: Table = Table {
             "origin",
             Category,
             "history_export, field_history (names the fields that changed, the others are as they were), wide_date_entered \
-             or snapshot_diff.",
+             or snapshot_diff (between two exports; a field that is empty before and after is as it was).",
         ),
     ],
 };

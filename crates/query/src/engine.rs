@@ -20,7 +20,7 @@ use crate::aggregates;
 use crate::catalogue::Catalogue;
 use crate::cube::MAX_SEGMENTS;
 use crate::error::QueryError;
-use crate::evaluate::leaf::unit_of;
+use crate::evaluate::leaf::{cut_period, unit_of};
 use crate::evaluate::money::{Rates, common};
 use crate::evaluate::space::Space;
 use crate::evaluate::table::{Column, Comparison, Layout};
@@ -221,13 +221,7 @@ impl Engine {
             filter: prepared.filter.clone(),
             filter_text: prepared.filter_text.clone(),
         };
-        let mut back = kinds::lookback(&self.catalogue, id, grain)?;
-        if grain != Grain::All {
-            back = back.max(match request.compare {
-                Some(_) => kinds::ALL_HISTORY,
-                None => 0,
-            });
-        }
+        let back = kinds::lookback(&self.catalogue, id, grain)?;
         let mut asked = shown.clone();
         if let (Some(from), true) = (request.from, back > 0) {
             asked.from = if back >= kinds::ALL_HISTORY {
@@ -236,7 +230,49 @@ impl Engine {
                 Some(calendar.start(grain, calendar.index(grain, from).saturating_sub(back)))
             };
         }
+        // What a comparison needs comes along, unless that would make whole what the range cuts.
+        if request.compare.is_some() && grain != Grain::All && cut_period(calendar, &asked).is_none() {
+            asked.from = None;
+        }
         Ok((shown, asked))
+    }
+
+    /// What a comparison shifts, where it is not what is shown: whole periods, from the first one on.
+    fn compared(prepared: &Prepared<'_>, asked: &Question) -> Option<Question> {
+        let is_cut = prepared.request.compare.is_some() && asked.grain != Grain::All && asked.from.is_some();
+        is_cut.then(|| Question { from: None, ..asked.clone() })
+    }
+
+    /// Says where a range that cuts periods makes figures that are no like for like.
+    fn cuts(&self, id: &str, prepared: &Prepared<'_>, shown: &Question) -> Result<Vec<String>, QueryError> {
+        let calendar = &self.settings.calendar;
+        let label = |period| calendar.label(shown.grain, period);
+        let is_compared = prepared.request.compare.is_some();
+        let looks_back = kinds::lookback(&self.catalogue, id, shown.grain)? > 0;
+        let mut cuts = Vec::new();
+        if matches!(self.catalogue.get(id)?.compute, Compute::Stock { .. }) {
+            // What stands on a day does not depend on where the range begins.
+            return Ok(cuts);
+        }
+        if let Some((from, cut)) = cut_period(calendar, shown) {
+            let (cut, from) = (label(cut), date::format(from));
+            if looks_back {
+                cuts.push(format!("{id} looks back, so that its {cut} is the whole period and not cut at {from}"));
+            } else if is_compared {
+                cuts.push(format!("{cut} counts from {from} on and is compared with a whole period"));
+            }
+        }
+        if let Some(to) = shown.to_asked.filter(|to| shown.grain != Grain::All && shown.to == Some(*to)) {
+            let cut = calendar.index(shown.grain, to - 1);
+            if calendar.end(shown.grain, cut) != to && (is_compared || looks_back) {
+                cuts.push(format!(
+                    "{} counts until {} and is set against whole periods",
+                    label(cut),
+                    date::format(to - 1)
+                ));
+            }
+        }
+        Ok(cuts)
     }
 
     /// For grain `all`, the range before or a year before, of the same length.
@@ -271,7 +307,8 @@ impl Engine {
         for id in &one.request.kpis {
             for grain in &one.grains {
                 let (shown, asked) = self.question(one, id, *grain)?;
-                let mut questions = vec![asked];
+                let mut questions = Vec::from_iter(Self::compared(one, &asked));
+                questions.push(asked);
                 if one.request.top.is_some() {
                     questions.push(Question { grain: Grain::All, ..shown.clone() });
                 }
@@ -342,10 +379,14 @@ impl Engine {
                             None
                         }
                     },
-                    (Some(base), _) => Some(Comparison::Shifted(base)),
+                    (Some(base), _) => {
+                        let whole = Self::compared(prepared, &asked).map(|whole| walk.kpi(id, &whole)).transpose()?;
+                        Some(Comparison::Shifted(base, whole.map(Box::new)))
+                    }
                     (None, _) => None,
                 };
                 let interval = if request.interval { walk.interval(id, &asked)? } else { None };
+                self.cuts(id, prepared, &shown)?.into_iter().for_each(|cut| walk.note(cut));
                 found.push((id, questions.len(), series, base, interval));
                 questions.push(shown);
             }

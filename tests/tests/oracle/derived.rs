@@ -234,7 +234,7 @@ fn history(facts: &Facts, deal: &Row) -> Vec<Row> {
         .filter(|change| cell(change, "source_system") == cell(deal, "source_system"))
         .collect();
     told.sort_by_key(|change| (cell(change, "changed_at").as_instant(), id(change, "change_id")));
-    let is_whole = |row: &Row| id(row, "origin") != "field_history";
+    let is_whole = |row: &Row| !matches!(id(row, "origin").as_str(), "field_history" | "snapshot_diff");
     let pairs = [
         ("from_stage", "stage"),
         ("from_status", "status"),
@@ -283,9 +283,15 @@ fn events(facts: &Facts, deal: &Row) -> Vec<State> {
         amount: cell(deal, "amount"),
         probability: cell(deal, "probability"),
     };
-    // Who tells stages only keeps silent about amounts: then the deal had the amount of its row all along.
-    let silent = changes.iter().all(|change| cell(change, "amount").is_null() && cell(change, "from_amount").is_null());
-    let worth = |told: Value| if silent { cell(deal, "amount") } else { told };
+    // What no change names was all along as the row of the deal has it; not so where a closed deal was before.
+    let silent = |before: &str, after: &str| {
+        changes.iter().all(|change| cell(change, after).is_null() && cell(change, before).is_null())
+    };
+    let [no_amounts, no_chances] = [silent("from_amount", "amount"), silent("from_probability", "probability")];
+    let no_stages = still_open && silent("from_stage", "stage");
+    let worth = |told: Value| if no_amounts { cell(deal, "amount") } else { told };
+    let chance = |told: Value| if no_chances { cell(deal, "probability") } else { told };
+    let place = |told: Value| if no_stages { cell(deal, "stage") } else { told };
     let mut states = Vec::new();
     let Some(first) = changes.first() else {
         states.push(present);
@@ -300,18 +306,18 @@ fn events(facts: &Facts, deal: &Row) -> Vec<State> {
         open: !matches!(cell(first, "from_status").as_text(), Some("won" | "lost")),
         won: false,
         // The stage of a deal that was closed says nothing about where it stood before.
-        stage: stage_before.unwrap_or_else(|| cell(first, "stage")),
+        stage: place(stage_before.unwrap_or_else(|| cell(first, "stage"))),
         amount: worth(cell(first, "from_amount")),
-        probability: cell(first, "from_probability"),
+        probability: chance(cell(first, "from_probability")),
     });
     for change in &changes {
         states.push(State {
             day: date_of(change).unwrap_or(birth),
             open: !matches!(status(change, "status").as_str(), "won" | "lost"),
             won: status(change, "status") == "won",
-            stage: cell(change, "stage"),
+            stage: place(cell(change, "stage")),
             amount: worth(cell(change, "amount")),
-            probability: cell(change, "probability"),
+            probability: chance(cell(change, "probability")),
         });
     }
     if still_open {
@@ -363,7 +369,8 @@ fn deal_history(facts: &Facts) -> (Vec<Row>, Vec<Row>) {
 /// What moves the open pipeline: on every day, how a deal stands at its end against how it stood at the end of the day before.
 ///
 /// A deal that stands open on the first day on which anything is known of it is opened on it,
-/// unless it is known to have been closed before; one that stands open again later is reopened.
+/// unless it is known to have been closed before, as it cannot be before it was created; one that
+/// stands open again later is reopened.
 fn pipeline_changes(facts: &Facts) -> Vec<Row> {
     let mut steps = Vec::new();
     for deal in facts.rows("deals") {
@@ -387,7 +394,9 @@ fn pipeline_changes(facts: &Facts) -> Vec<Row> {
             let (was, is) = (before.filter(|state| state.open), after.filter(|state| state.open));
             match (was, is) {
                 (None, Some(is)) => {
-                    let is_new = Some(day) == days.first() && events.first().is_some_and(|event| event.open);
+                    let was_there =
+                        cell(deal, "created_date").is_null() && events.first().is_some_and(|event| !event.open);
+                    let is_new = Some(day) == days.first() && !was_there;
                     step(if is_new { "opened" } else { "reopened" }, 1, is, &is.amount);
                 }
                 (Some(was), None) => {
@@ -419,14 +428,23 @@ fn lasting(events: &[State]) -> Vec<&State> {
     (0..events.len()).filter(|place| events[*place].open || !is_undone(*place)).map(|place| &events[place]).collect()
 }
 
-/// The first stay of a deal in each open stage, for deals with a history.
+/// The first stay of a deal in each open stage, for deals with a history, and for open ones that stayed where they are
+/// while their source tells what moved.
 ///
 /// A stage counts from the day the history says it was entered. Where the first change does not
 /// say what was before it, nothing is known of the time between creation and that change.
 fn stage_entries(facts: &Facts, deal: &Row, events: &[State]) -> Vec<Row> {
     let history = history(facts, deal);
-    let Some(first) = history.first() else { return Vec::new() };
-    let from = usize::from(cell(first, "from_stage").is_null());
+    let is_open = id(deal, "status") == "open";
+    let has_created = !cell(deal, "created_date").is_null();
+    let same_source = |change: &Row| cell(change, "source_system") == cell(deal, "source_system");
+    if history.is_empty() && !(is_open && has_created && facts.rows("stage_changes").iter().any(same_source)) {
+        return Vec::new();
+    }
+    let names_no_stage = |change: &Row| cell(change, "stage").is_null() && cell(change, "from_stage").is_null();
+    let stayed = is_open && history.iter().all(names_no_stage);
+    let from = usize::from(!stayed && history.first().is_some_and(|first| cell(first, "from_stage").is_null()));
+    let begins_unseen = from == 0 && !has_created && events.first().is_some_and(|first| first.open);
     // A change that names no stage leaves the deal where it was.
     let events: Vec<&State> =
         lasting(events).into_iter().skip(from).filter(|state| !state.open || !state.stage.is_null()).collect();
@@ -450,7 +468,12 @@ fn stage_entries(facts: &Facts, deal: &Row, events: &[State]) -> Vec<Row> {
             row.insert("left_date", after.map(|after| after.day).into());
             row.insert(
                 "days_in_stage",
-                after.map_or(Value::Null, |after| Value::whole((after.day - state.day).into())),
+                match after {
+                    // Nobody saw it begin.
+                    Some(_) if place == 0 && begins_unseen => Value::Null,
+                    Some(after) => Value::whole((after.day - state.day).into()),
+                    None => Value::Null,
+                },
             );
             let next_stage = after.filter(|after| after.open).map_or(Value::Null, |after| after.stage.clone());
             row.insert("next_stage", next_stage);

@@ -359,7 +359,8 @@ fn change(deal: &Row, before: &mut Option<Row>, after: Row, day: i32, place: usi
         ("origin", Value::text("history_export")),
         ("currency", Value::text("EUR")),
     ]);
-    let told = draw.below(3) != 2;
+    let is_diff = id_ends_in(deal, &['6']);
+    let told = draw.below(3) != 2 || is_diff;
     let first = Row::from([
         ("status", Value::text("open")),
         ("stage", draw.text(STAGES)),
@@ -377,13 +378,25 @@ fn change(deal: &Row, before: &mut Option<Row>, after: Row, day: i32, place: usi
         row.insert("amount", Value::Null);
         row.insert("from_amount", Value::Null);
     }
-    // Some have one that names a field or two that changed.
-    if id_ends_in(deal, &['2', '7']) {
-        row.insert("origin", Value::text("field_history"));
+    // Some have one that names a field or two that changed, or only amounts, or differences of two states, some of
+    // which another source tells.
+    if is_diff || id_ends_in(deal, &['1', '2', '7']) {
+        row.insert("origin", Value::text(if is_diff { "snapshot_diff" } else { "field_history" }));
         // A deal that is closed or opened, or comes to where it stands now, says so.
         let stays_silent =
             cell(&row, "status") == cell(&earlier, "status") && cell(&row, "stage") != cell(deal, "stage");
         let named: &[&str] = match draw.below(4) {
+            _ if id_ends_in(deal, &['1']) => &["amount", "from_amount"],
+            2 if is_diff => &[
+                "stage",
+                "from_stage",
+                "status",
+                "from_status",
+                "amount",
+                "from_amount",
+                "probability",
+                "from_probability",
+            ],
             0 | 1 if !stays_silent => &["stage", "from_stage", "status", "from_status"],
             0 => &["amount", "from_amount"],
             1 => &["probability", "from_probability"],

@@ -185,15 +185,17 @@ fn lead_conversion(world: &World, span: Span) -> Option<Fraction> {
 fn standing(world: &World, deal: &Row, day: i32) -> Option<[Value; 3]> {
     let [stage, amount, share] = told(world, deal, day)?;
     let of_deal = |change: &&Row| cell(change, "deal_id") == cell(deal, "deal_id");
-    let names_amounts = |change: &Row| !cell(change, "amount").is_null() || !cell(change, "from_amount").is_null();
-    // What was never told is taken from today.
-    let is_told = rows(world, "stage_changes").filter(of_deal).any(names_amounts);
-    Some([stage, if is_told { amount } else { cell(deal, "amount") }, share])
+    // What was never told is taken from today, but for the stage that a closed deal ended in.
+    let or_now = |told: Value, field: &'static str| {
+        let is_told = rows(world, "stage_changes").filter(of_deal).any(|change| told_of(change, field));
+        if is_told || (field == "stage" && !is(deal, "status", "open")) { told } else { cell(deal, field) }
+    };
+    Some([or_now(stage, "stage"), or_now(amount, "amount"), or_now(share, "probability")])
 }
 
 /// What a field was after a change: as it names it, else as the last one before that names it left it, else as the next found it.
 fn left(changes: &[&Row], place: usize, field: &'static str) -> Value {
-    let names = |change: &&&Row| !is(change, "origin", "field_history") || told_of(change, field);
+    let names = |change: &&&Row| !is_partial(change) || told_of(change, field);
     match changes[..=place].iter().rev().find(names) {
         Some(change) => cell(change, field),
         None => changes[place..]
@@ -207,11 +209,16 @@ fn left(changes: &[&Row], place: usize, field: &'static str) -> Value {
 fn found(changes: &[&Row], place: usize, field: &'static str) -> Value {
     let change = changes[place];
     let before = cell(change, before(field));
-    if is(change, "origin", "field_history") {
+    if is_partial(change) {
         return if told_of(change, field) { before } else { left(changes, place, field) };
     }
     let is_number = field == "amount" || field == "probability";
     if before.is_null() && is_number { cell(change, field) } else { before }
+}
+
+/// Whether a change names only what changed.
+fn is_partial(change: &Row) -> bool {
+    is(change, "origin", "field_history") || is(change, "origin", "snapshot_diff")
 }
 
 fn told_of(change: &Row, field: &'static str) -> bool {

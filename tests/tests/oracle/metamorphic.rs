@@ -254,3 +254,46 @@ fn a_comparison_shows_what_the_earlier_period_shows_itself() {
     }
     assert!(compared > 100, "only {compared} comparisons");
 }
+
+#[test]
+fn a_range_that_cuts_a_period_cuts_it_with_and_without_a_comparison() {
+    let case = Case::new(&rich_world(27));
+    let (from, to) = (super::world::day("2023-11-15"), super::world::day("2024-03-11"));
+    let whole = (super::world::day("2023-09-01"), super::world::day("2024-04-01"));
+    for kpi in ["revenue", "open_pipeline_value", "deals_created", "win_rate"] {
+        let ask = |range| Ask { grains: vec![Grain::Month], ..Ask::new(kpi, &["region"], range) }.request();
+        let request = Request { compare: Some(Base::Previous), ..ask((from, to)) };
+        let answers = case.engine.run(&[ask((from, to)), request, ask(whole)]).unwrap();
+        let (plain, entire) = (cells(&answers[0]), cells(&answers[2]));
+        let mut compared = 0;
+        for row in &answers[1].rows {
+            let period = &answers[1].periods[row.period as usize];
+            let index = case.calendar.index(Grain::Month, period.start.unwrap());
+            let region = answers[1].label(row, 0).map(str::to_owned);
+            let key = |index| ("month".to_owned(), case.calendar.label(Grain::Month, index), vec![region.clone()]);
+            let alone = plain.get(&key(index)).and_then(|cell| cell.value);
+            if alone.is_some() {
+                assert_eq!(row.value.map(Fraction::of), alone, "{kpi} {:?}", key(index));
+            }
+            assert_eq!(
+                row.base.map(Fraction::of),
+                entire.get(&key(index - 1)).and_then(|cell| cell.value),
+                "{kpi} {:?}",
+                key(index)
+            );
+            compared += usize::from(alone.is_some_and(|value| !value.is_zero()));
+        }
+        assert!(compared > 3, "{kpi}: only {compared} values");
+        let notes = answers[1].notes.join("; ");
+        if kpi == "open_pipeline_value" {
+            assert!(!notes.contains("2023-11"), "{notes}");
+            continue;
+        }
+        assert!(notes.contains("2023-11 counts from 2023-11-15 on and is compared with a whole period"), "{notes}");
+        assert!(notes.contains("2024-03 counts until 2024-03-10 and is set against whole periods"), "{notes}");
+    }
+    let growth = Ask { grains: vec![Grain::Month], ..Ask::new("revenue_growth_previous", &[], (from, to)) }.request();
+    let answers = case.engine.run(&[growth]).unwrap();
+    let notes = answers[0].notes.join("; ");
+    assert!(notes.contains("revenue_growth_previous looks back, so that its 2023-11 is the whole period"), "{notes}");
+}

@@ -567,6 +567,107 @@ fn a_reopening_told_by_two_counts_once() {
 }
 
 #[test]
+fn what_no_change_names_was_as_it_is_now() {
+    let mut world = World::new("2024-06-30");
+    for deal in [
+        // Its amount alone was changed.
+        "deal_id=1 name=x stage=Talks status=open created_date=2024-01-10 close_date=2024-09-01 currency=USD amount=300 probability=0.5",
+        // Nothing was.
+        "deal_id=2 name=y stage=Talks status=open created_date=2024-02-10 close_date=2024-09-01 currency=USD amount=50 probability=0.2",
+        // One that moved, and one that was closed while nobody looked.
+        "deal_id=3 name=z stage=Won status=won created_date=2024-01-05 close_date=2024-03-20 currency=USD amount=70 probability=1",
+        "deal_id=4 name=v stage=Won status=won created_date=2024-01-05 close_date=2024-01-20 currency=USD amount=10 probability=1",
+    ] {
+        world.add("deals", deal);
+    }
+    for (number, deal, at, fields) in [
+        (1, 1, "2024-03-05", "from_amount=100 amount=300"),
+        (2, 3, "2024-02-01", "from_stage=Talks stage=Offer from_status=open status=open"),
+        (3, 3, "2024-03-20", "from_stage=Offer stage=Won from_status=open status=won"),
+    ] {
+        world.add(
+            "stage_changes",
+            &format!(
+                "change_id={number} deal_id={deal} changed_at={at} changed_date={at} {fields} origin=field_history"
+            ),
+        );
+    }
+    let story = Story::of(&world);
+    let at = |date: &str, kpi: &str, expected: &[&str]| {
+        story.tells(&as_of(date), &Request { sparse: true, ..by(kpi, "stage") }, expected);
+    };
+    at("2024-01-31", "open_pipeline_value", &["all Talks 170 USD", "all - 0 USD"]);
+    at("2024-02-29", "open_pipeline_value", &["all Offer 70 USD", "all Talks 150 USD", "all - 0 USD"]);
+    at("2024-04-30", "open_pipeline_value", &["all Offer 0 USD", "all Talks 350 USD", "all - 0 USD"]);
+    at("2024-01-31", "weighted_pipeline", &["all Talks 120 USD", "all - 0 USD"]);
+    at("2024-04-30", "weighted_pipeline", &["all Offer 0 USD", "all Talks 160 USD", "all - 0 USD"]);
+    // Of three deals in Talks one moved on.
+    story.tells(
+        &plain(),
+        &Request { sparse: true, ..by("stage_entry_conversion", "stage") },
+        &["all Offer 1 ratio", "all Talks 0.333333333333 ratio"],
+    );
+    story.tells(
+        &plain(),
+        &Request { sparse: true, ..by("stages_reached", "stage") },
+        &["all Offer 1 count", "all Talks 3 count"],
+    );
+}
+
+#[test]
+fn a_difference_of_two_exports_tells_what_was_before() {
+    let mut world = World::new("2024-06-30");
+    world.add(
+        "deals",
+        "deal_id=1 name=x stage=Offer status=open created_date=2024-01-10 close_date=2024-09-01 currency=USD amount=90",
+    );
+    for change in [
+        // The history and the difference of two exports, at the same instant; what the history tells is not in the other.
+        "change_id=a deal_id=1 changed_at=2024-03-05 changed_date=2024-03-05 amount=90 origin=snapshot_diff",
+        "change_id=b deal_id=1 changed_at=2024-03-05 changed_date=2024-03-05 from_stage=Talks stage=Offer from_status=open \
+         status=open origin=field_history",
+    ] {
+        world.add("stage_changes", change);
+    }
+    let story = Story::of(&world);
+    let at = |date: &str, expected: &[&str]| {
+        story.tells(&as_of(date), &Request { sparse: true, ..by("open_pipeline_value", "stage") }, expected);
+    };
+    // Without an amount then.
+    at("2024-02-29", &[]);
+    at("2024-03-31", &["all Offer 90 USD"]);
+    story.tells(&plain(), &Request { sparse: true, ..by("stage_duration_mean", "stage") }, &["all Talks 55 days"]);
+}
+
+#[test]
+fn what_happens_on_the_first_day_opens_a_deal_once() {
+    let mut world = World::new("2024-06-30");
+    world.add(
+        "deals",
+        "deal_id=1 name=x stage=Talks status=open created_date=2024-01-10 close_date=2024-09-01 currency=USD amount=90",
+    );
+    // Nobody knows when this one was created, nor how long it had been in its stage.
+    world.add("deals", "deal_id=2 name=y stage=Won status=won close_date=2024-03-20 currency=USD amount=20");
+    for (number, deal, at, fields) in [
+        (1, 1, "2024-01-10+60", "from_stage=Talks stage=Lost from_status=open status=lost"),
+        (2, 1, "2024-01-10+90", "from_stage=Lost stage=Talks from_status=lost status=open"),
+        (3, 2, "2024-03-10", "from_stage=Talks stage=Offer from_status=open status=open"),
+        (4, 2, "2024-03-20", "from_stage=Offer stage=Won from_status=open status=won"),
+    ] {
+        let date = &at[..10];
+        world.add(
+            "stage_changes",
+            &format!(
+                "change_id={number} deal_id={deal} changed_at={at} changed_date={date} {fields} origin=history_export"
+            ),
+        );
+    }
+    let story = Story::of(&world);
+    story.tells(&plain(), &monthly("pipeline_opened_count"), &["2024-01 1 count", "2024-03 1 count"]);
+    story.tells(&plain(), &Request { sparse: true, ..by("stage_duration_mean", "stage") }, &["all Offer 10 days"]);
+}
+
+#[test]
 fn a_bridge_starts_where_the_range_does() {
     let mut world = World::new("2024-03-31");
     for (deal, created) in [(1, "2024-01-10"), (2, "2024-02-05"), (3, "2024-02-20")] {

@@ -159,6 +159,7 @@ fn canonical(table: &'static Table) -> Profile {
         sentinels: Vec::new(),
         furniture: Vec::new(),
         second_header: false,
+        stage_settles_status: false,
         stage_dates: Vec::new(),
         skip: None,
         text: "canonical".to_owned(),

@@ -29,6 +29,7 @@
 //! sentinels: ["9999-12-31"]           # dates that mean "no date"
 //! furniture: [Report total]           # footers begin with this
 //! second_header: false                # a second header line follows the first
+//! stage_settles_status: true          # a stage in which most deals are won or lost closes a deal, whatever its name
 //! stage_dates: ['Date entered "{stage} ({pipeline})"'] # wide columns that become stage_changes
 //! skip: documentation                 # recognised, and not loaded
 //! ```
@@ -79,6 +80,9 @@ pub struct Profile {
     pub furniture: Vec<String>,
     #[serde(default)]
     pub second_header: bool,
+    /// In the history, a stage in which most deals are won or lost closes a deal, whatever its name.
+    #[serde(default)]
+    pub stage_settles_status: bool,
     #[serde(default)]
     pub stage_dates: Vec<String>,
     #[serde(default)]

@@ -239,7 +239,7 @@ fn snapshots_tell_what_a_change_started_from() {
     }
     assert_eq!(
         rows(&folder.lake(), "stage_changes", &["changed_date", "from_status", "status", "from_amount", "amount"]),
-        [["2024-01-02", "lost", "open", "100.0000", "120.0000"], ["2024-01-03", "open", "open", "∅", "90.0000"]]
+        [["2024-01-02", "lost", "open", "100.0000", "120.0000"], ["2024-01-03", "open", "open", "90.0000", "90.0000"]]
     );
 }
 
@@ -261,6 +261,49 @@ fn a_history_of_fields_says_which_it_names() {
             ["017A", "field_history", "∅", "∅", "∅", "∅", "∅", "∅"],
             ["017B", "field_history", "∅", "∅", "∅", "∅", "∅", "100.0000"],
             ["017C", "field_history", "Closed Lost", "Negotiation", "lost", "open", "∅", "∅"],
+        ]
+    );
+}
+
+#[test]
+fn deals_tell_which_stages_close_one() {
+    let folder = Folder::new();
+    folder.write(
+        "1/Opportunity.csv",
+        "Id,Name,StageName,IsClosed,IsWon,CloseDate,CreatedDate\n\
+         006A,a,Deal Done,true,true,2024-02-01,2024-01-01\n\
+         006B,b,Verloren,true,false,2024-02-01,2024-01-01\n\
+         006C,c,Talks,false,false,2024-09-01,2024-01-01\n\
+         006D,d,Closed Won,true,true,2024-02-01,2024-01-01\n",
+    );
+    let path = folder.write(
+        "1/OpportunityHistory.csv",
+        "Id,OpportunityId,StageName,Amount,CreatedDate\n\
+         008A,006A,Talks,1,2024-01-01T09:00:00.000Z\n\
+         008B,006A,Deal Done,1,2024-02-01T09:00:00.000Z\n\
+         008C,006B,Verloren,1,2024-02-01T09:00:00.000Z\n\
+         008D,006D,Closed Won,1,2024-02-01T09:00:00.000Z\n\
+         008E,006C,Parked,1,2024-02-01T09:00:00.000Z\n",
+    );
+    load(path.parent().unwrap(), &folder.lake()).unwrap();
+    // A later export of the history alone goes by the deals that the lake has.
+    let path = folder.write(
+        "2/OpportunityFieldHistory.csv",
+        "Id,OpportunityId,Field,OldValue,NewValue,CreatedDate\n\
+         017A,006B,StageName,Verloren,Talks,2024-03-01T09:00:00.000Z\n\
+         017B,006B,StageName,Talks,Deal Done,2024-03-02T09:00:00.000Z\n",
+    );
+    load(path.parent().unwrap(), &folder.lake()).unwrap();
+    assert_eq!(
+        rows(&folder.lake(), "stage_changes", &["change_id", "from_status", "stage", "status"]),
+        [
+            ["008A", "∅", "Talks", "open"],
+            ["008B", "open", "Deal Done", "won"],
+            ["008C", "∅", "Verloren", "lost"],
+            ["008D", "∅", "Closed Won", "won"],
+            ["008E", "∅", "Parked", "open"],
+            ["017A", "lost", "Talks", "open"],
+            ["017B", "open", "Deal Done", "won"],
         ]
     );
 }
@@ -310,8 +353,8 @@ fn what_the_history_of_an_export_tells_is_not_told_twice() {
     assert_eq!(
         seen,
         [
-            // What is left of a change stands after what is told of it.
-            &["D2", "2024-01-03T09:00:00Z", "snapshot_diff", "Talks", "Talks", "open", "open", "10.0000", "15.0000"],
+            // What is left of a change keeps silent about what is told, and stands after it.
+            &["D2", "2024-01-03T09:00:00Z", "snapshot_diff", "∅", "∅", "∅", "∅", "10.0000", "15.0000"],
             &["D3", "2024-01-02T12:00:00Z", "snapshot_diff", "New", "New", "open", "open", "1.0000", "1.0000"],
             &["D4", "2024-01-02T12:00:00Z", "snapshot_diff", "Lost", "New", "lost", "open", "5.0000", "5.0000"],
         ]

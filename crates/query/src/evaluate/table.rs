@@ -38,7 +38,8 @@ pub(crate) struct Column<'a> {
 
 /// Where the base of a comparison comes from.
 pub(crate) enum Comparison {
-    Shifted(Base),
+    /// Periods before: of the series that is shown, or of another one whose periods are whole.
+    Shifted(Base, Option<Box<Series>>),
     Series(Box<Series>),
 }
 
@@ -232,14 +233,15 @@ impl Layout<'_> {
     fn base(&self, column: &Column<'_>, (period, combination): super::Key) -> Option<Point> {
         match column.base.as_ref()? {
             Comparison::Series(series) => Some(carried_get(series, (period, combination))),
-            Comparison::Shifted(base) => {
+            Comparison::Shifted(base, whole) => {
+                let series = whole.as_deref().unwrap_or(&column.series);
                 let before = match base {
                     Base::Previous => period - 1,
                     Base::YearAgo => self.calendar.year_ago(column.question.grain, period)?,
                 };
                 // Before the first data there is nothing to compare with.
-                let known = column.series.span.is_some_and(|(first, _)| before >= first);
-                known.then(|| carried_get(&column.series, (before, combination)))
+                let known = series.span.is_some_and(|(first, _)| before >= first);
+                known.then(|| carried_get(series, (before, combination)))
             }
         }
     }

@@ -27,7 +27,7 @@ use super::{Dictionaries, Fact, FactColumn, FactKind, Layers, ROW_KEY};
 use crate::error::QueryError;
 
 /// Changes whenever a fact table would come out differently for the same lake.
-const FORMAT: u32 = 7;
+const FORMAT: u32 = 8;
 const ROW_GROUP_ROWS: usize = 262_144;
 /// Codes beyond which a column is written as it is.
 const MOST_DICTIONARY_CODES: i64 = 40_000;

@@ -54,13 +54,21 @@ impl Tables<'_> {
                 "origin",
             ],
         );
+        // How many rows name a field at all.
+        let counts =
+            [("stage", "stages"), ("amount", "amounts"), ("probability", "probabilities")].map(|(field, counted)| {
+                format!(
+                    "COUNT(COALESCE({field}, from_{field})) OVER (PARTITION BY source_system, deal_id) AS {counted}"
+                )
+            });
+        let counts = counts.join(",\n    ");
         self.step(
             "deal_rows",
             format!(
-                "SELECT *, origin = 'field_history' AS is_partial,\n    \
+                "SELECT *, origin IN ('field_history', 'snapshot_diff') AS is_partial,\n    \
                  ROW_NUMBER() OVER (PARTITION BY source_system, deal_id ORDER BY changed_at, change_id) AS place,\n    \
                  COUNT(*) OVER (PARTITION BY source_system, deal_id) AS places,\n    \
-                 COUNT(COALESCE(amount, from_amount)) OVER (PARTITION BY source_system, deal_id) AS amounts\n  FROM {changes}"
+                 {counts}\n  FROM {changes}"
             ),
         );
         // How many rows have told of a field so far, and what it was before each.
@@ -86,7 +94,7 @@ impl Tables<'_> {
         self.step(
             "deal_changes",
             format!(
-                "SELECT source_system, deal_id, change_id, changed_date, place, places, amounts,\n    \
+                "SELECT source_system, deal_id, change_id, changed_date, place, places, stages, amounts, probabilities,\n    \
                  place = MAX(place) OVER (PARTITION BY source_system, deal_id, changed_date) AS is_days_last{}\n  FROM deal_told",
                 completed.concat()
             ),
@@ -103,7 +111,8 @@ impl Tables<'_> {
             "deal_spans",
             format!(
                 "SELECT d.source_system, d.deal_id, d.status, d.stage, d.amount, d.probability, d.created_date,\n    \
-                 COALESCE(l.places, 0) AS places,\n    COALESCE(l.amounts, 0) AS amounts,\n    \
+                 COALESCE(l.places, 0) AS places,\n    COALESCE(l.stages, 0) AS stages,\n    \
+                 COALESCE(l.amounts, 0) AS amounts,\n    COALESCE(l.probabilities, 0) AS probabilities,\n    \
                  COALESCE(d.created_date, f.changed_date, {anchor}) AS start_date,\n    \
                  CASE WHEN d.status = 'open' THEN NULL\n      \
                  ELSE COALESCE(d.close_date, l.changed_date, d.created_date) END AS closing_date\n  FROM {deals} AS d\n  \
@@ -123,19 +132,20 @@ impl Tables<'_> {
             "SELECT s.source_system, s.deal_id, 0 AS place, s.start_date AS valid_from,\n    \
              CASE WHEN s.places = 0 THEN TRUE ELSE COALESCE(f.from_status, 'open') = 'open' END AS is_open,\n    \
              'open' AS status,\n    \
-             CASE WHEN s.places > 0\n        THEN COALESCE(f.from_stage, CASE WHEN COALESCE(f.status, 'open') = 'open' THEN f.stage END)\n      \
-             WHEN s.status = 'open' THEN s.stage END AS stage,\n    \
+             CASE WHEN s.stages = 0 THEN CASE WHEN s.status = 'open' THEN s.stage END\n      \
+             ELSE COALESCE(f.from_stage, CASE WHEN COALESCE(f.status, 'open') = 'open' THEN f.stage END) END AS stage,\n    \
              CASE WHEN s.amounts = 0 THEN s.amount ELSE f.from_amount END AS amount,\n    \
-             CASE WHEN s.places = 0 THEN s.probability ELSE f.from_probability END AS probability,\n    \
-             s.start_date, s.closing_date, s.status AS last_status\n  FROM deal_spans AS s\n  LEFT JOIN deal_changes AS f\n    \
+             CASE WHEN s.probabilities = 0 THEN s.probability ELSE f.from_probability END AS probability,\n    \
+             s.created_date IS NOT NULL AS is_dated, s.start_date, s.closing_date, s.status AS last_status\n  FROM deal_spans AS s\n  LEFT JOIN deal_changes AS f\n    \
              ON f.source_system = s.source_system AND f.deal_id = s.deal_id AND f.place = 1\n  \
              WHERE s.status = 'open' OR s.closing_date IS NOT NULL\n  UNION ALL\n  \
              SELECT s.source_system, s.deal_id, c.place, GREATEST(c.changed_date, s.start_date),\n    \
              (c.place = c.places AND s.status = 'open') OR COALESCE(c.status, 'open') = 'open', c.status,\n    \
-             CASE WHEN c.place = c.places AND s.status = 'open' THEN s.stage ELSE c.stage END,\n    \
+             CASE WHEN s.status = 'open' AND (s.stages = 0 OR c.place = c.places) THEN s.stage ELSE c.stage END,\n    \
              CASE WHEN s.amounts = 0 OR (c.place = c.places AND s.status = 'open') THEN s.amount ELSE c.amount END,\n    \
-             CASE WHEN c.place = c.places AND s.status = 'open' THEN s.probability ELSE c.probability END,\n    \
-             s.start_date, s.closing_date, s.status\n  FROM deal_changes AS c\n  JOIN deal_spans AS s\n    \
+             CASE WHEN s.probabilities = 0 OR (c.place = c.places AND s.status = 'open') THEN s.probability\n      \
+             ELSE c.probability END,\n    \
+             s.created_date IS NOT NULL, s.start_date, s.closing_date, s.status\n  FROM deal_changes AS c\n  JOIN deal_spans AS s\n    \
              ON s.source_system = c.source_system AND s.deal_id = c.deal_id\n  \
              WHERE s.status = 'open' OR s.closing_date IS NOT NULL"
                 .to_owned(),
@@ -144,7 +154,7 @@ impl Tables<'_> {
         self.step(
             "deal_stays",
             "SELECT source_system, deal_id, place, stage, amount, probability, valid_from, valid_until,\n    \
-             starts_open AND valid_from = start_date AS is_first,\n    \
+             (starts_open OR is_dated) AND valid_from = start_date AS is_first,\n    \
              CASE WHEN valid_until = closing_date THEN last_status ELSE next_status END = 'won' AS ends_won\n  \
              FROM (SELECT *, LEAST(LEAD(valid_from) OVER (PARTITION BY source_system, deal_id ORDER BY place), closing_date)\n      \
              AS valid_until,\n      LEAD(day_status) OVER (PARTITION BY source_system, deal_id ORDER BY place) AS next_status\n    \
@@ -218,17 +228,28 @@ impl Tables<'_> {
         self.deal_history();
         self.step(
             "deal_steps",
-            "SELECT f.source_system, f.deal_id, 0 AS place,\n    \
-             LEAST(COALESCE(s.created_date, f.changed_date), f.changed_date) AS entered_date, f.from_stage AS stage,\n    \
-             'open' AS outcome, s.closing_date, s.status\n  FROM deal_changes AS f\n  JOIN deal_spans AS s\n    \
-             ON s.source_system = f.source_system AND s.deal_id = f.deal_id\n  \
-             WHERE f.place = 1 AND f.from_stage IS NOT NULL AND COALESCE(f.from_status, 'open') = 'open'\n  UNION ALL\n  \
-             SELECT c.source_system, c.deal_id, c.place, c.changed_date, c.stage, 'open', s.closing_date, s.status\n  \
-             FROM deal_changes AS c\n  JOIN deal_spans AS s\n    \
-             ON s.source_system = c.source_system AND s.deal_id = c.deal_id\n  \
-             WHERE COALESCE(c.status, 'open') = 'open' AND c.stage IS NOT NULL\n    \
-             AND (s.closing_date IS NULL OR c.changed_date <= s.closing_date)\n  UNION ALL\n  \
-             SELECT c.source_system, c.deal_id, c.place, c.changed_date, CAST(NULL AS STRING), c.status, s.closing_date, s.status\n  \
+            "SELECT s.source_system, s.deal_id, 0 AS place, s.created_date AS entered_date,\n    \
+             s.created_date IS NOT NULL AS is_dated, s.stage, 'open' AS outcome, s.closing_date, s.status\n  \
+             FROM deal_spans AS s\n  JOIN (SELECT DISTINCT source_system FROM deal_changes) AS followed\n    \
+             ON followed.source_system = s.source_system\n  \
+             WHERE s.places = 0 AND s.status = 'open' AND s.stage IS NOT NULL AND s.created_date IS NOT NULL\n  UNION ALL\n  \
+             SELECT source_system, deal_id, 0, LEAST(COALESCE(created_date, changed_date), changed_date),\n    \
+             created_date IS NOT NULL, stage, 'open', closing_date, status\n  \
+             FROM (SELECT f.source_system, f.deal_id, f.changed_date, s.created_date, s.closing_date, s.status,\n      \
+             CASE WHEN s.stages = 0 AND s.status = 'open' THEN s.stage ELSE f.from_stage END AS stage\n    \
+             FROM deal_changes AS f\n    JOIN deal_spans AS s\n      \
+             ON s.source_system = f.source_system AND s.deal_id = f.deal_id\n    \
+             WHERE f.place = 1 AND COALESCE(f.from_status, 'open') = 'open') AS firsts\n  \
+             WHERE stage IS NOT NULL\n  UNION ALL\n  \
+             SELECT source_system, deal_id, place, changed_date, TRUE, stage, 'open', closing_date, status\n  \
+             FROM (SELECT c.source_system, c.deal_id, c.place, c.changed_date, s.closing_date, s.status,\n      \
+             CASE WHEN s.stages = 0 AND s.status = 'open' THEN s.stage ELSE c.stage END AS stage\n    \
+             FROM deal_changes AS c\n    JOIN deal_spans AS s\n      \
+             ON s.source_system = c.source_system AND s.deal_id = c.deal_id\n    \
+             WHERE COALESCE(c.status, 'open') = 'open'\n      \
+             AND (s.closing_date IS NULL OR c.changed_date <= s.closing_date)) AS moves\n  \
+             WHERE stage IS NOT NULL\n  UNION ALL\n  \
+             SELECT c.source_system, c.deal_id, c.place, c.changed_date, TRUE, CAST(NULL AS STRING), c.status, s.closing_date, s.status\n  \
              FROM deal_changes AS c\n  JOIN deal_spans AS s\n    \
              ON s.source_system = c.source_system AND s.deal_id = c.deal_id\n  \
              WHERE c.status <> 'open' AND c.is_days_last AND (s.closing_date IS NULL OR c.changed_date < s.closing_date)"
@@ -249,7 +270,7 @@ impl Tables<'_> {
             "deal_entries",
             format!(
                 "SELECT source_system, deal_id, place, stage, next_stage, entered_date,\n    \
-                 COALESCE(next_date, closing_date) AS left_date, {days} AS days_in_stage,\n    \
+                 COALESCE(next_date, closing_date) AS left_date, CASE WHEN is_dated THEN {days} END AS days_in_stage,\n    \
                  COALESCE(next_outcome, status) = 'won' OR COALESCE(next_outcome, '') = 'open' AS is_moved_on,\n    \
                  COALESCE(next_outcome, status) NOT IN ('open', 'won') AS is_lost_here,\n    \
                  status = 'won' AS is_won, status <> 'open' AS is_closed\n  FROM deal_visits\n  \

@@ -7,8 +7,11 @@
 //! present row. The present row has the last word: an open deal stands now as its row says, a
 //! closed one left the pipeline on its close date, whatever the history misses. Before the
 //! first known change the deal stood as that change says it stood before; where that is not
-//! said, as after it. A deal without a known creation date counts from its first change, or
-//! from the newest business date of the lake: the first day on which it is known to exist.
+//! said, as after it. What no change names, an amount, a probability, the stage of an open deal,
+//! was all along as the present row has it; so an open deal that its source's history does not
+//! mention has always been in its stage. A deal without a known creation date counts from its
+//! first change, or from the newest business date of the lake: the first day on which it is
+//! known to exist.
 
 use std::sync::Arc;
 
@@ -17,7 +20,7 @@ use arrow::datatypes::{Date32Type, TimestampMicrosecondType};
 use dealframe_lake::Lake;
 use dealframe_lake::schema::arrow_schema;
 use dealframe_model::table;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use rayon::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -45,7 +48,7 @@ pub(super) struct Change {
     from_amount: Option<i64>,
     probability: Option<i64>,
     from_probability: Option<i64>,
-    /// It names the fields that changed and keeps silent about the others.
+    /// It names the fields that changed, with what they were, and keeps silent about the others.
     is_partial: bool,
 }
 
@@ -59,6 +62,8 @@ pub(super) struct Present {
     stage: u32,
     amount: Option<i64>,
     probability: Option<i64>,
+    /// Its source has a history, of this deal or of others.
+    is_followed: bool,
 }
 
 /// A stay in one open state.
@@ -101,6 +106,8 @@ struct Entry {
     next_stage: u32,
     entered: i32,
     left: Option<i32>,
+    /// Unknown for a deal that was in the stage before anything is known of it.
+    days: Option<i32>,
     is_moved_on: bool,
     is_lost_here: bool,
 }
@@ -108,6 +115,8 @@ struct Entry {
 pub(crate) struct History {
     changes: Vec<Change>,
     by_deal: HashMap<u128, (u32, u32)>,
+    /// Source systems with a history.
+    sources: HashSet<u32>,
     open: u32,
     won: u32,
     /// Names of movements, for tables that have them.
@@ -133,10 +142,10 @@ impl History {
             "source_system",
             "is_deleted",
         ];
-        let mut changes = Vec::new();
+        let (mut changes, mut sources) = (Vec::new(), HashSet::new());
         read_columns(lake, "stage_changes", &columns, &mut |batch| {
             let batch = live_rows(batch)?;
-            read_changes(&batch, interners, &mut changes)
+            read_changes(&batch, interners, &mut changes, &mut sources)
         })?;
         changes.par_sort_unstable_by_key(|change| (change.deal, change.at, change.tie));
         let mut by_deal: HashMap<u128, (u32, u32)> = HashMap::new();
@@ -147,7 +156,7 @@ impl History {
         changes.chunk_by_mut(|one, next| one.deal == next.deal).for_each(complete);
         let statuses = interners.domain("status");
         let (open, won) = (statuses.intern("open"), statuses.intern("won"));
-        Ok(Self { changes, by_deal, open, won, movements: interners.domain("movement") })
+        Ok(Self { changes, by_deal, sources, open, won, movements: interners.domain("movement") })
     }
 
     /// The status that a deal had before each change of a batch: as the change before left it, else as the row says.
@@ -197,8 +206,14 @@ fn tie(identifier: &str) -> (u128, u64, u64) {
     (first, u64::try_from(second).unwrap_or(u64::MAX), xxh3_64(bytes))
 }
 
-fn read_changes(batch: &RecordBatch, interners: &Interners, changes: &mut Vec<Change>) -> Result<(), QueryError> {
+fn read_changes(
+    batch: &RecordBatch,
+    interners: &Interners,
+    changes: &mut Vec<Change>,
+    followed: &mut HashSet<u32>,
+) -> Result<(), QueryError> {
     let sources = interners.domain("source_system").encode(column(batch, "source_system")?)?;
+    followed.extend(&sources);
     let stages = interners.domain("stage");
     let statuses = interners.domain("status");
     let deals = strings(column(batch, "deal_id")?)?;
@@ -214,7 +229,7 @@ fn read_changes(batch: &RecordBatch, interners: &Interners, changes: &mut Vec<Ch
     let from_probability = decimals(column(batch, "from_probability")?)?;
     let origins = interners.domain("origin");
     let origin = origins.encode(column(batch, "origin")?)?;
-    let partial = origins.intern("field_history");
+    let partial = ["field_history", "snapshot_diff"].map(|origin| origins.intern(origin));
     let value = |array: &Int64Array, row: usize| array.is_valid(row).then(|| array.value(row));
     for row in 0..batch.num_rows() {
         changes.push(Change {
@@ -230,7 +245,7 @@ fn read_changes(batch: &RecordBatch, interners: &Interners, changes: &mut Vec<Ch
             from_amount: value(&from_amount, row),
             probability: value(&probability, row),
             from_probability: value(&from_probability, row),
-            is_partial: origin[row] == partial,
+            is_partial: partial.contains(&origin[row]),
         });
     }
     Ok(())
@@ -281,6 +296,12 @@ fn closing_day(present: &Present, changes: &[Change]) -> Option<i32> {
     }
 }
 
+/// The stage of an open deal that no change names.
+fn stage_all_along(present: &Present, changes: &[Change]) -> Option<u32> {
+    let is_told = || changes.iter().any(|change| change.stage != 0 || change.from_stage != 0);
+    (present.is_open && !is_told()).then_some(present.stage)
+}
+
 /// The open states of a deal, in order of time, without stays that end on the day they start.
 pub(super) fn stays(present: &Present, changes: &[Change], (open, won): (u32, u32), anchor: i32) -> Vec<Stay> {
     let closing = closing_day(present, changes);
@@ -293,6 +314,10 @@ pub(super) fn stays(present: &Present, changes: &[Change], (open, won): (u32, u3
     // A history of stages alone says nothing of amounts: not that there was none.
     let tells_amounts = changes.iter().any(|change| change.amount.or(change.from_amount).is_some());
     let amount_then = |told: Option<i64>| if tells_amounts { told } else { present.amount };
+    let tells_probabilities = changes.iter().any(|change| change.probability.or(change.from_probability).is_some());
+    let probability_then = |told: Option<i64>| if tells_probabilities { told } else { present.probability };
+    let stage_all_along = stage_all_along(present, changes);
+    let stage_then = |told: u32| stage_all_along.unwrap_or(told);
     let mut states: Vec<State> = Vec::with_capacity(changes.len() + 1);
     states.push(match changes.first() {
         Some(first) => {
@@ -302,13 +327,13 @@ pub(super) fn stays(present: &Present, changes: &[Change], (open, won): (u32, u3
                 is_open: first.from_status == 0 || first.from_status == open,
                 is_won: false,
                 // A change that closes the deal does not say in which stage it was before.
-                stage: match first.from_stage {
+                stage: stage_then(match first.from_stage {
                     0 if is_closing => 0,
                     0 => first.stage,
                     from => from,
-                },
+                }),
                 amount: amount_then(first.from_amount),
-                probability: first.from_probability,
+                probability: probability_then(first.from_probability),
             }
         }
         // A closed deal without history says nothing of the stages it went through.
@@ -316,7 +341,7 @@ pub(super) fn stays(present: &Present, changes: &[Change], (open, won): (u32, u3
             from: start,
             is_open: true,
             is_won: false,
-            stage: if present.is_open { present.stage } else { 0 },
+            stage: stage_then(0),
             amount: present.amount,
             probability: present.probability,
         },
@@ -326,9 +351,9 @@ pub(super) fn stays(present: &Present, changes: &[Change], (open, won): (u32, u3
         from: change.date.max(start),
         is_open: change.status == 0 || change.status == open,
         is_won: change.status == won,
-        stage: change.stage,
+        stage: stage_then(change.stage),
         amount: amount_then(change.amount),
-        probability: change.probability,
+        probability: probability_then(change.probability),
     }));
     if present.is_open
         && let Some(last) = states.last_mut()
@@ -362,7 +387,8 @@ pub(super) fn stays(present: &Present, changes: &[Change], (open, won): (u32, u3
             stage: state.stage,
             amount: state.amount,
             probability: state.probability,
-            is_first: starts_open && state.from == start,
+            // Before the day of its creation a deal was not closed, whatever happened on that day.
+            is_first: (starts_open || present.created.is_some()) && state.from == start,
             ends_won,
         });
     }
@@ -373,7 +399,8 @@ pub(super) fn stays(present: &Present, changes: &[Change], (open, won): (u32, u3
 ///
 /// A stay ends where the deal was closed, whether or not it was opened again later.
 fn entries(present: &Present, changes: &[Change], open: u32, won: u32) -> Vec<Entry> {
-    first_stays(&stage_steps(present, changes, open, won))
+    let begins_unseen = present.created.is_none() && stage_before(present, changes, open).is_some();
+    first_stays(&stage_steps(present, changes, open, won), begins_unseen)
 }
 
 /// In what stages a deal was first, and when it was first won.
@@ -384,17 +411,28 @@ pub(super) fn progress(
 ) -> (Vec<(u32, i32)>, Option<i32>) {
     let steps = stage_steps(present, changes, open, won);
     let won = steps.iter().find(|(_, step)| *step == Step::Won).map(|(date, _)| *date);
-    (first_stays(&steps).iter().map(|entry| (entry.stage, entry.entered)).collect(), won)
+    (first_stays(&steps, false).iter().map(|entry| (entry.stage, entry.entered)).collect(), won)
+}
+
+/// The open stage of a deal before its first change.
+fn stage_before(present: &Present, changes: &[Change], open: u32) -> Option<u32> {
+    // A history that begins with a reopening names the stage of a closed deal.
+    let first = changes.first().filter(|first| first.from_status == 0 || first.from_status == open)?;
+    let stage = stage_all_along(present, changes).unwrap_or(first.from_stage);
+    (stage != 0).then_some(stage)
 }
 
 /// The stages of a deal in order of time, and where it was closed.
 fn stage_steps(present: &Present, changes: &[Change], open: u32, won: u32) -> Vec<(i32, Step)> {
-    let Some(first) = changes.first() else { return Vec::new() };
+    let stage_all_along = stage_all_along(present, changes);
+    let Some(first) = changes.first() else {
+        let unmoved = stage_all_along.filter(|stage| *stage != 0 && present.is_followed).zip(present.created);
+        return unmoved.map(|(stage, created)| (created, Step::Stage(stage))).into_iter().collect();
+    };
     let closing = closing_day(present, changes);
     let mut steps: Vec<(i32, Step)> = Vec::with_capacity(changes.len() + 2);
-    // A history that begins with a reopening names the stage of a closed deal.
-    if first.from_stage != 0 && (first.from_status == 0 || first.from_status == open) {
-        steps.push((present.created.unwrap_or(first.date).min(first.date), Step::Stage(first.from_stage)));
+    if let Some(stage) = stage_before(present, changes, open) {
+        steps.push((present.created.unwrap_or(first.date).min(first.date), Step::Stage(stage)));
     }
     for (position, change) in changes.iter().enumerate() {
         let is_open = change.status == 0 || change.status == open;
@@ -403,7 +441,10 @@ fn stage_steps(present: &Present, changes: &[Change], open: u32, won: u32) -> Ve
         let is_days_last = changes[position + 1..].iter().all(|later| later.date != change.date);
         let closes = is_days_last && closing.is_none_or(|closing| change.date < closing);
         let (step, counts) = match change.status {
-            _ if is_open => (Step::Stage(change.stage), closing.is_none_or(|closing| change.date <= closing)),
+            _ if is_open => (
+                Step::Stage(stage_all_along.unwrap_or(change.stage)),
+                closing.is_none_or(|closing| change.date <= closing),
+            ),
             status if status == won => (Step::Won, closes),
             _ => (Step::Lost, closes),
         };
@@ -415,7 +456,8 @@ fn stage_steps(present: &Present, changes: &[Change], open: u32, won: u32) -> Ve
     steps
 }
 
-fn first_stays(steps: &[(i32, Step)]) -> Vec<Entry> {
+/// First stays from steps; with whether nobody knows since when the deal was in the first of its stages.
+fn first_stays(steps: &[(i32, Step)], begins_unseen: bool) -> Vec<Entry> {
     let mut result: Vec<Entry> = Vec::with_capacity(steps.len());
     for (position, (entered, step)) in steps.iter().enumerate() {
         let Step::Stage(stage) = *step else { continue };
@@ -431,6 +473,7 @@ fn first_stays(steps: &[(i32, Step)]) -> Vec<Entry> {
             },
             entered: *entered,
             left: next.map(|(date, _)| *date),
+            days: next.map(|(date, _)| date - entered).filter(|_| position > 0 || !begins_unseen),
             is_moved_on: matches!(next, Some((_, Step::Stage(_) | Step::Won))),
             is_lost_here: matches!(next, Some((_, Step::Lost))),
         });
@@ -479,7 +522,7 @@ pub(crate) fn stage_entries(lake: &Lake) -> Result<Fact, QueryError> {
                 next.push(entry.next_stage);
                 entered.push(Some(entry.entered));
                 left.push(entry.left);
-                days.push(entry.left.map(|left| i64::from(left - entry.entered)));
+                days.push(entry.days.map(i64::from));
                 moved.push(entry.is_moved_on);
                 lost.push(entry.is_lost_here);
                 won.push(present.is_won);
@@ -610,6 +653,7 @@ fn present_rows<'h>(
                 stage: stages.value(row),
                 amount: value(&amount, row),
                 probability: value(&probability, row),
+                is_followed: history.sources.contains(&sources[row]),
             };
             let position = u32::try_from(row).map_err(|error| QueryError::engine("deal history", error))?;
             Ok((position, present, history.of(row_key(sources[row], deals.value(row)))))
@@ -644,7 +688,16 @@ mod tests {
     }
 
     fn present(is_open: bool, closed: Option<i32>) -> Present {
-        Present { created: Some(10), closed, is_open, is_won: !is_open, stage: 9, amount: Some(900), probability: None }
+        Present {
+            created: Some(10),
+            closed,
+            is_open,
+            is_won: !is_open,
+            stage: 9,
+            amount: Some(900),
+            probability: None,
+            is_followed: true,
+        }
     }
 
     #[test]
