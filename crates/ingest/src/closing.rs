@@ -4,12 +4,15 @@
 //! take every other stage for an open one. Where the stage of a deal settles its status
 //! (`stage_settles_status` in the profile of the history), most deals in a stage say which status
 //! it has: those of the same export, else those of the lake before it. A stage in which no deal
-//! stands keeps what the profile says, and so does one whose deals do not agree.
+//! stands keeps what the profile says, and so does one whose deals do not agree. Once deals tell
+//! that a stage closes one, what the lake holds of its history is told anew ([`Restated`]).
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
 use dealframe_model::table::ColumnType;
 use hashbrown::{HashMap, HashSet};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::column::Builder;
 use crate::history::{Texts, View, put};
@@ -93,6 +96,16 @@ impl ClosingStages {
         }
     }
 
+    /// Stages that close a deal, and did not by what was known earlier.
+    pub fn new_since(&self, earlier: &Self) -> Self {
+        let was = |stage: &(String, String)| earlier.stages.get(stage).and_then(|deals| deals.closing());
+        let is_new = |stage: &(String, String), deals: &Deals| {
+            deals.closing().is_some_and(|closing| was(stage) != Some(closing))
+        };
+        let stages = self.stages.iter().filter(|(stage, deals)| is_new(stage, deals));
+        Self { sources: self.sources.clone(), stages: stages.map(|(stage, deals)| (stage.clone(), *deals)).collect() }
+    }
+
     /// Takes the stages of an earlier state that no deal noted so far stands in.
     pub fn or(&mut self, earlier: Self) {
         for (stage, deals) in earlier.stages {
@@ -100,31 +113,45 @@ impl ClosingStages {
         }
     }
 
+    pub fn closes_any(&self) -> bool {
+        self.stages.values().any(|deals| deals.closing().is_some())
+    }
+
     /// A part of a history with the status that its stages have, where they count as open but close a deal.
     ///
     /// # Errors
     /// When the columns cannot be rebuilt, which would be a fault of ours.
     pub fn restate(&self, part: RecordBatch) -> Result<RecordBatch, ArrowError> {
-        if self.stages.values().all(|deals| deals.closing().is_none()) {
-            return Ok(part);
-        }
-        let mut parts = [part];
-        for (stage, status) in [("stage", "status"), ("from_stage", "from_status")] {
-            if let Some(column) = self.restated(&parts[0], stage, status)? {
-                put(&mut parts, status, vec![column])?;
-            }
-        }
-        let [part] = parts;
-        Ok(part)
+        Ok(self.restated(part)?.0)
     }
 
-    fn restated(&self, part: &RecordBatch, stage: &str, status: &str) -> Result<Option<ArrayRef>, ArrowError> {
+    /// The same, with the rows that are others now.
+    fn restated(&self, part: RecordBatch) -> Result<(RecordBatch, BooleanArray), ArrowError> {
+        let mut changed = vec![false; part.num_rows()];
+        let mut parts = [part];
+        for (stage, status) in [("stage", "status"), ("from_stage", "from_status")] {
+            if !self.closes_any() {
+                break;
+            }
+            let column = self.statuses(&parts[0], stage, status, &mut changed)?;
+            put(&mut parts, status, vec![column])?;
+        }
+        let [part] = parts;
+        Ok((part, changed.into()))
+    }
+
+    fn statuses(
+        &self,
+        part: &RecordBatch,
+        stage: &str,
+        status: &str,
+        changed: &mut [bool],
+    ) -> Result<ArrayRef, ArrowError> {
         let view = View(part);
         let (sources, stages, statuses) = (view.texts("source_system"), view.texts(stage), view.texts(status));
         let mut known: HashMap<(&str, &str), Option<&'static str>> = HashMap::new();
         let mut builder = Builder::new(ColumnType::Category);
-        let mut is_changed = false;
-        for row in 0..part.num_rows() {
+        for (row, changed) in changed.iter_mut().enumerate() {
             let given = statuses.get(row);
             let closing = match (given, sources.get(row), stages.get(row)) {
                 (Some("open"), Some(source), Some(stage)) => *known.entry((source, stage)).or_insert_with(|| {
@@ -132,9 +159,63 @@ impl ClosingStages {
                 }),
                 _ => None,
             };
-            is_changed |= closing.is_some();
+            *changed |= closing.is_some();
             builder.push_text(closing.or(given));
         }
-        is_changed.then(|| builder.finish()).transpose()
+        builder.finish()
     }
+}
+
+/// Rows of the lake's history that are to be told anew, because deals tell by now which stages close one.
+#[derive(Debug, Default)]
+pub struct Restated {
+    rows: Vec<RecordBatch>,
+    keys: HashSet<u64>,
+}
+
+impl Restated {
+    /// Looks at a part of the lake's history. What two exports of deals differ in has the status of the deals.
+    ///
+    /// # Errors
+    /// As [`ClosingStages::restate`].
+    pub fn note(&mut self, part: RecordBatch, stages: &ClosingStages) -> Result<(), ArrowError> {
+        let (part, changed) = stages.restated(part)?;
+        let origins = View(&part).texts("origin");
+        let is_told = |row: &usize| origins.get(*row) != Some("snapshot_diff");
+        let picked: BooleanArray = (0..part.num_rows()).map(|row| Some(changed.value(row) && is_told(&row))).collect();
+        if picked.has_true() {
+            let rows = filter_record_batch(&part, &picked)?;
+            self.keys.extend(keys(&rows));
+            self.rows.push(rows);
+        }
+        Ok(())
+    }
+
+    /// Leaves out rows that the export brings anew.
+    pub fn without(&mut self, part: &RecordBatch) {
+        if !self.keys.is_empty() {
+            for key in keys(part) {
+                self.keys.remove(&key);
+            }
+        }
+    }
+
+    /// What is to be told anew.
+    ///
+    /// # Errors
+    /// When rows cannot be picked, which would be a fault of ours.
+    pub fn into_rows(self) -> Result<Vec<RecordBatch>, ArrowError> {
+        let picked =
+            |rows: &RecordBatch| -> BooleanArray { keys(rows).map(|key| Some(self.keys.contains(&key))).collect() };
+        self.rows.iter().map(|rows| filter_record_batch(rows, &picked(rows))).collect()
+    }
+}
+
+/// What tells the changes of a part apart.
+fn keys(part: &RecordBatch) -> impl Iterator<Item = u64> {
+    let (sources, ids) = (View(part).texts("source_system"), View(part).texts("change_id"));
+    (0..part.num_rows()).map(move |row| {
+        let seed = xxh3_64(sources.get(row).unwrap_or_default().as_bytes());
+        xxh3_64_with_seed(ids.get(row).unwrap_or_default().as_bytes(), seed)
+    })
 }

@@ -7,8 +7,10 @@
 //! date of the export. Never the clock of this machine.
 //!
 //! What the history of the same export tells of a change is not told again (`Told`): a change that
-//! two rows recorded would count twice.
+//! two rows recorded would count twice. Where that history begins with a change and does not say
+//! what was before it, the last export does, in a row of its own right before the change.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -32,6 +34,10 @@ pub struct Change {
     file: String,
     line: i64,
     at: Option<i64>,
+    /// The instant whose day is that of the change, where it is another one.
+    of_day: Option<i64>,
+    /// When the state before was last touched.
+    since: Option<i64>,
     from_stage: Option<String>,
     from_status: Option<String>,
     from_amount: Option<i128>,
@@ -254,6 +260,8 @@ pub fn changes(old: &RecordBatch, new: &RecordBatch, as_of: Option<i32>) -> Vec<
             file: owned("source_file").unwrap_or_default(),
             line: new.integer("source_line", row).unwrap_or(0),
             at,
+            of_day: None,
+            since: old.instant("modified_at", row),
             from_stage: old.text("stage", row).map(str::to_owned),
             from_status: old.text("status", row).map(str::to_owned),
             // What it was in another currency cannot stand beside what it is in this one.
@@ -273,16 +281,58 @@ pub fn changes(old: &RecordBatch, new: &RecordBatch, as_of: Option<i32>) -> Vec<
     out
 }
 
-/// A value and the instant from which on it held.
-type Since<T> = Option<(i64, T)>;
+/// A value that a field was given, and when.
+#[derive(Debug)]
+struct Given<T> {
+    at: i64,
+    value: T,
+    says_before: bool,
+}
 
-/// How a deal stands at the end of the history that the export brings; only what it tells.
+/// What the history that an export brings tells of a field of a deal.
+#[derive(Debug)]
+struct Field<T> {
+    last: Option<Given<T>>,
+    /// The first change of the field since the last export.
+    first: Option<Given<Option<T>>>,
+}
+
+impl<T> Default for Field<T> {
+    fn default() -> Self {
+        Self { last: None, first: None }
+    }
+}
+
+impl<T: Clone> Field<T> {
+    fn note(&mut self, at: i64, since: Option<i64>, value: Option<T>, says_before: bool) {
+        let is_new = since.is_some_and(|since| at > since) && (value.is_some() || says_before);
+        if is_new && self.first.as_ref().is_none_or(|first| at < first.at) {
+            self.first = Some(Given { at, value: value.clone(), says_before });
+        }
+        if let Some(value) = value.filter(|_| self.last.as_ref().is_none_or(|last| at >= last.at)) {
+            self.last = Some(Given { at, value, says_before });
+        }
+    }
+
+    /// Until when it is told that the field became this.
+    fn tells(&self, is_it: impl Fn(&T) -> bool) -> Option<i64> {
+        self.last.as_ref().filter(|last| is_it(&last.value)).map(|last| last.at)
+    }
+
+    /// The first new change, if it does not say what was before.
+    fn unsaid(&self) -> Option<(i64, Option<T>)> {
+        self.first.as_ref().filter(|first| !first.says_before).map(|first| (first.at, first.value.clone()))
+    }
+}
+
+/// What the history of the export tells of a deal.
 #[derive(Debug, Default)]
 struct Standing {
-    stage: Since<String>,
-    status: Since<String>,
-    amount: Since<(i128, Option<String>)>,
-    probability: Since<i128>,
+    since: Option<i64>,
+    stage: Field<String>,
+    status: Field<String>,
+    amount: Field<(i128, Option<String>)>,
+    probability: Field<i128>,
 }
 
 /// What the history of an export tells of the deals that changed since the last one.
@@ -300,16 +350,12 @@ impl Told {
     /// Nothing yet, of these changes.
     pub fn of(changes: &[Change]) -> Self {
         let key = |change: &Change| deal_key(Some(&change.source_system), &change.deal);
-        Self(changes.iter().map(|change| (key(change), Standing::default())).collect())
+        let standing = |change: &Change| Standing { since: change.since, ..Standing::default() };
+        Self(changes.iter().map(|change| (key(change), standing(change))).collect())
     }
 
     /// Reads rows of `stage_changes`.
     pub fn note(&mut self, batch: &RecordBatch) {
-        fn keep<T>(known: &mut Since<T>, at: i64, value: Option<T>) {
-            if let Some(value) = value.filter(|_| known.as_ref().is_none_or(|(since, _)| at >= *since)) {
-                *known = Some((at, value));
-            }
-        }
         if self.0.is_empty() {
             return;
         }
@@ -320,10 +366,14 @@ impl Told {
             let (Some(deal), Some(at)) = (deals.get(row), value(instants, row)) else { continue };
             let Some(standing) = self.0.get_mut(&deal_key(sources.get(row), deal)) else { continue };
             let owned = |name: &str| view.text(name, row).map(str::to_owned);
-            keep(&mut standing.stage, at, owned("stage"));
-            keep(&mut standing.status, at, owned("status"));
-            keep(&mut standing.amount, at, view.decimal("amount", row).map(|amount| (amount, owned("currency"))));
-            keep(&mut standing.probability, at, view.decimal("probability", row));
+            let says = |name: &str| view.text(name, row).is_some();
+            let counts = |name: &str| view.decimal(name, row).is_some();
+            let amount = view.decimal("amount", row).map(|amount| (amount, owned("currency")));
+            let since = standing.since;
+            standing.stage.note(at, since, owned("stage"), says("from_stage"));
+            standing.status.note(at, since, owned("status"), says("from_status"));
+            standing.amount.note(at, since, amount, counts("from_amount"));
+            standing.probability.note(at, since, view.decimal("probability", row), counts("from_probability"));
         }
     }
 
@@ -334,33 +384,25 @@ impl Told {
         let Some(standing) = self.0.get(&deal_key(Some(&change.source_system), &change.deal)) else {
             return Some(change);
         };
-        let mut until = None;
-        let mut take = |since: Option<i64>| until = until.max(since);
-        if let Some((at, stage)) = &standing.stage
-            && change.stage.as_ref() == Some(stage)
-        {
+        let stage = standing.stage.tells(|stage| change.stage.as_ref() == Some(stage));
+        if stage.is_some() {
             (change.from_stage, change.stage) = (None, None);
-            take(Some(*at));
         }
-        if let Some((at, status)) = &standing.status
-            && change.status.as_ref() == Some(status)
-        {
+        let status = standing.status.tells(|status| change.status.as_ref() == Some(status));
+        if status.is_some() {
             (change.from_status, change.status) = (None, None);
-            take(Some(*at));
         }
-        if let Some((at, (amount, currency))) = &standing.amount
-            && change.amount == Some(*amount)
-            && (currency.is_none() || *currency == change.currency)
-        {
+        let amount = standing.amount.tells(|(amount, currency)| {
+            change.amount == Some(*amount) && (currency.is_none() || *currency == change.currency)
+        });
+        if amount.is_some() {
             (change.from_amount, change.amount) = (None, None);
-            take(Some(*at));
         }
-        if let Some((at, probability)) = &standing.probability
-            && change.probability == Some(*probability)
-        {
+        let probability = standing.probability.tells(|probability| change.probability == Some(*probability));
+        if probability.is_some() {
             (change.from_probability, change.probability) = (None, None);
-            take(Some(*at));
         }
+        let until = stage.max(status).max(amount).max(probability);
         if let Some(until) = until {
             let is_told = change.from_stage == change.stage
                 && change.from_status == change.status
@@ -375,9 +417,55 @@ impl Told {
         Some(change)
     }
 
-    /// The changes that the history does not tell, each without what it does.
+    /// What was before the first changes that the history tells, where it does not say so itself: as the last export had it.
+    fn befores(&self, change: &Change) -> Vec<Change> {
+        let Some(standing) = self.0.get(&deal_key(Some(&change.source_system), &change.deal)) else {
+            return Vec::new();
+        };
+        let silent = |first: i64| Change {
+            // Right before the change, on its day.
+            at: Some(first - 1),
+            of_day: Some(first),
+            from_stage: None,
+            from_status: None,
+            from_amount: None,
+            from_probability: None,
+            stage: None,
+            status: None,
+            amount: None,
+            probability: None,
+            close_date: None,
+            owner: None,
+            ..change.clone()
+        };
+        let mut befores: BTreeMap<i64, Change> = BTreeMap::new();
+        if let Some((at, stage)) = standing.stage.unsaid() {
+            let before = befores.entry(at).or_insert_with(|| silent(at));
+            (before.from_stage, before.stage) = (change.from_stage.clone(), stage);
+        }
+        if let Some((at, status)) = standing.status.unsaid() {
+            let before = befores.entry(at).or_insert_with(|| silent(at));
+            (before.from_status, before.status) = (change.from_status.clone(), status);
+        }
+        if let Some((at, amount)) = standing.amount.unsaid() {
+            let before = befores.entry(at).or_insert_with(|| silent(at));
+            (before.from_amount, before.amount) = (change.from_amount, amount.map(|(amount, _)| amount));
+        }
+        if let Some((at, probability)) = standing.probability.unsaid() {
+            let before = befores.entry(at).or_insert_with(|| silent(at));
+            (before.from_probability, before.probability) = (change.from_probability, probability);
+        }
+        befores.into_values().collect()
+    }
+
+    /// The changes that the history does not tell, each without what it does, and what it leaves unsaid.
     pub fn untold(&self, changes: Vec<Change>) -> Vec<Change> {
-        changes.into_iter().filter_map(|change| self.rest(change)).collect()
+        let mut untold = Vec::with_capacity(changes.len());
+        for change in changes {
+            untold.extend(self.befores(&change));
+            untold.extend(self.rest(change));
+        }
+        untold
     }
 }
 
@@ -413,7 +501,10 @@ pub fn to_batch(
             "change_id" => Value::Text(&ids[row]),
             "deal_id" => Value::Text(&change.deal),
             "changed_at" | "modified_at" => Value::Timestamp(at(row)),
-            "changed_date" => Value::Date(zone.date_of(at(row)).unwrap_or((at(row).div_euclid(DAY)) as i32)),
+            "changed_date" => {
+                let at = change.of_day.unwrap_or(at(row));
+                Value::Date(zone.date_of(at).unwrap_or((at.div_euclid(DAY)) as i32))
+            }
             "from_stage" => optional(&change.from_stage),
             "from_status" => optional(&change.from_status),
             "from_amount" => change.from_amount.map_or(Value::Null, Value::Decimal),

@@ -18,13 +18,14 @@ use dealframe_lake::{Batch, BatchRecord, Lake, LakeError, Superseded, UpsertCoun
 use dealframe_model::table::{STAGE_CHANGES, TABLES, Table};
 use hashbrown::HashSet;
 
-use crate::closing::{self, ClosingStages};
+use crate::closing::{self, ClosingStages, Restated};
 use crate::coerce::date::Zone;
 use crate::error::IngestError;
 use crate::file::Settled;
 use crate::history::{self, Change, Told};
 use crate::outcome::{IngestOutcome, TableOutcome};
 use crate::pipeline::{self, FileTotals, Totals};
+use crate::profile::plan::Plan;
 use crate::profile::{Profile, ProfileError, builtin};
 use crate::reject;
 use crate::{IngestOptions, identity, input};
@@ -137,6 +138,7 @@ struct Gathered {
     changes: Vec<Change>,
     told: Told,
     closing: ClosingStages,
+    restated: Restated,
     newest: Option<i32>,
     superseded: Vec<Superseded>,
 }
@@ -199,11 +201,17 @@ impl Job<'_> {
     }
 
     fn fill(&self, batch: &mut Batch, prepared: &Prepared, talk: &mut dyn FnMut(&str)) -> Result<Filled, IngestError> {
-        let mut gathered = Gathered { closing: ClosingStages::of(settling(prepared)), ..Gathered::default() };
+        let lake = Lake::open(self.lake)?;
+        let closing = if brings_history(prepared) || !lake.files(STAGE_CHANGES.name)?.is_empty() {
+            ClosingStages::of(settling(prepared))
+        } else {
+            ClosingStages::default()
+        };
+        let mut gathered = Gathered { closing, ..Gathered::default() };
         for table in TABLES {
             let files = prepared.tables.get(table.name).map_or(&[][..], Vec::as_slice);
             if table.name == STAGE_CHANGES.name && gathered.closing.is_asked() {
-                self.look_back(&mut gathered.closing)?;
+                look_back(&lake, &mut gathered)?;
             }
             let mut outcome = TableOutcome { table: table.name, ..TableOutcome::default() };
             if !files.is_empty() {
@@ -279,7 +287,7 @@ impl Job<'_> {
             on_change: if watched { Some(&mut note) } else { None },
         };
         let is_history = table.name == STAGE_CHANGES.name;
-        let (told, closing) = (&mut gathered.told, &mut gathered.closing);
+        let Gathered { told, closing, restated: known, .. } = &mut *gathered;
         let (result, totals) = pipeline::run(&sources, self.batch_id, self.threads(files), pipeline::CHUNK, |rows| {
             if watched && closing.is_asked() {
                 return batch.upsert(
@@ -292,7 +300,12 @@ impl Job<'_> {
                 return batch.upsert(table, rows, options);
             }
             let restated = rows.map(|part| part.and_then(|part| closing.restate(part).map_err(LakeError::caller)));
-            let mut noted = restated.inspect(|part| part.iter().for_each(|part| told.note(part)));
+            let mut noted = restated.inspect(|part| {
+                if let Ok(part) = part {
+                    told.note(part);
+                    known.without(part);
+                }
+            });
             if !fill_history {
                 return batch.upsert(table, &mut noted, options);
             }
@@ -333,14 +346,6 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Adds the stages of deals that this export does not bring.
-    fn look_back(&self, closing: &mut ClosingStages) -> Result<(), IngestError> {
-        let mut earlier = ClosingStages::of(closing.sources().clone());
-        Lake::open(self.lake)?.visit("deals", Some(&closing::COLUMNS), &mut |deals| earlier.note(&deals))?;
-        closing.or(earlier);
-        Ok(())
-    }
-
     /// Stage changes that no file told directly.
     fn derive(&self, batch: &mut Batch, gathered: &mut Gathered) -> Result<u64, IngestError> {
         let mut rows = Vec::new();
@@ -348,12 +353,17 @@ impl Job<'_> {
             let restated = gathered.closing.restate(part);
             rows.push(restated.map_err(|source| IngestError::Arrow { table: "stage_changes", source })?);
         }
-        rows.iter().for_each(|part| gathered.told.note(part));
+        for part in &rows {
+            gathered.told.note(part);
+            gathered.restated.without(part);
+        }
         gathered.changes = gathered.told.untold(std::mem::take(&mut gathered.changes));
         for part in gathered.changes.chunks(65_536) {
             let made = history::to_batch(part, gathered.newest, &self.settled.zone, self.batch_id);
             rows.push(made.map_err(|source| IngestError::Arrow { table: "stage_changes", source })?);
         }
+        let restated = std::mem::take(&mut gathered.restated).into_rows();
+        rows.extend(restated.map_err(|source| IngestError::Arrow { table: "stage_changes", source })?);
         if rows.is_empty() {
             return Ok(0);
         }
@@ -472,12 +482,34 @@ fn is_current(record: &BatchRecord, prepared: &Prepared, lake: &Lake) -> bool {
         .all(|(table, _)| record.table_versions.get(*table).copied() == lake.table_version(table))
 }
 
-/// The sources in whose history a stage settles the status of a deal.
+fn plans(prepared: &Prepared) -> impl Iterator<Item = &Plan> {
+    prepared.tables.values().flatten().map(|ready| &ready.file.plan)
+}
+
+fn brings_history(prepared: &Prepared) -> bool {
+    plans(prepared).any(|plan| plan.table.name == STAGE_CHANGES.name || !plan.stage_dates.is_empty())
+}
+
+/// The sources whose stages settle the status of a deal.
 fn settling(prepared: &Prepared) -> HashSet<String> {
-    let has_history =
-        |ready: &&Ready| ready.file.plan.table.name == STAGE_CHANGES.name || !ready.file.plan.stage_dates.is_empty();
-    let plans = prepared.tables.values().flatten().filter(has_history).map(|ready| &ready.file.plan);
-    plans.filter(|plan| plan.profile.stage_settles_status).map(|plan| plan.source_system.clone()).collect()
+    let settling = plans(prepared).filter(|plan| plan.profile.stage_settles_status);
+    settling.map(|plan| plan.source_system.clone()).collect()
+}
+
+/// Adds the stages of deals that the export does not bring, and the history that they tell otherwise than before.
+fn look_back(lake: &Lake, gathered: &mut Gathered) -> Result<(), LakeError> {
+    let mut earlier = ClosingStages::of(gathered.closing.sources().clone());
+    lake.visit("deals", Some(&closing::COLUMNS), &mut |deals| {
+        earlier.note(&deals);
+        Ok(())
+    })?;
+    let new = gathered.closing.new_since(&earlier);
+    gathered.closing.or(earlier);
+    if new.closes_any() {
+        let restated = &mut gathered.restated;
+        lake.visit(STAGE_CHANGES.name, None, &mut |part| restated.note(part, &new).map_err(LakeError::caller))?;
+    }
+    Ok(())
 }
 
 enum Filled {

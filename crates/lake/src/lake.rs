@@ -169,19 +169,22 @@ impl Lake {
     /// When the table or a column is unknown, or a file cannot be read.
     pub fn read(&self, table: &str, columns: Option<&[&str]>) -> Result<Vec<RecordBatch>, LakeError> {
         let mut batches = Vec::new();
-        self.visit(table, columns, &mut |batch| batches.push(batch))?;
+        self.visit(table, columns, &mut |batch| {
+            batches.push(batch);
+            Ok(())
+        })?;
         Ok(batches)
     }
 
     /// Calls `visit` with every batch of a table, one after the other.
     ///
     /// # Errors
-    /// As [`Lake::read`].
+    /// As [`Lake::read`], and those of `visit`.
     pub fn visit(
         &self,
         table: &str,
         columns: Option<&[&str]>,
-        visit: &mut dyn FnMut(RecordBatch),
+        visit: &mut dyn FnMut(RecordBatch) -> Result<(), LakeError>,
     ) -> Result<(), LakeError> {
         let known = known_table(table).ok_or_else(|| LakeError::UnknownTable { name: table.to_owned() })?;
         let schema = crate::schema::arrow_schema(known);
@@ -198,12 +201,11 @@ impl Lake {
         };
         if known.name == BATCHES && columns.is_none() {
             // Newer batches than the pinned one are in the newest file too.
-            visit(record::to_batch(&self.history[..self.pinned])?);
-            return Ok(());
+            return visit(record::to_batch(&self.history[..self.pinned])?);
         }
         for file in self.files(table)? {
             for batch in parquet_file::open(&file.path, &schema, None)? {
-                visit(batch?);
+                visit(batch?)?;
             }
         }
         Ok(())

@@ -370,6 +370,15 @@ impl Engine {
                 let base = match (request.compare, *grain) {
                     (Some(base), Grain::All) => match self.shifted(&shown, base) {
                         Some(before) => {
+                            if let (Some(from), Some(to)) =
+                                (before.from, before.to.filter(|_| shown.to != shown.to_asked))
+                            {
+                                walk.note(format!(
+                                    "the range is still running: what there is of it is compared with {} .. {}",
+                                    date::format(from),
+                                    date::format(to - 1)
+                                ));
+                            }
                             let base = walk.kpi(id, &before)?;
                             common(id, &[&series.currency, &base.currency])?;
                             Some(Comparison::Series(Box::new(base)))

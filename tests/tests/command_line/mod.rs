@@ -19,6 +19,7 @@ mod hints;
 mod interval;
 mod killed;
 mod known_answers;
+mod nights;
 mod reports;
 mod truth;
 mod variants;

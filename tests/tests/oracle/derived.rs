@@ -245,7 +245,10 @@ fn history(facts: &Facts, deal: &Row) -> Vec<Row> {
     for (place, row) in told.iter().enumerate() {
         let mut state = (*row).clone();
         for (before, after) in pairs {
-            let names = |row: &Row| is_whole(row) || !cell(row, before).is_null() || !cell(row, after).is_null();
+            let says = |row: &Row| !cell(row, before).is_null() || !cell(row, after).is_null();
+            // A history that never speaks of a field does not say that it was empty.
+            let knows = told.iter().any(|row| is_whole(row) && says(row));
+            let names = |row: &Row| says(row) || (knows && is_whole(row));
             let is_number = matches!(after, "amount" | "probability");
             let found = |row: &Row| match cell(row, before) {
                 Value::Null if is_number && is_whole(row) => cell(row, after),

@@ -373,8 +373,10 @@ fn change(deal: &Row, before: &mut Option<Row>, after: Row, day: i32, place: usi
         row.insert(from, cell(&earlier, column));
     }
     row.extend(after.clone());
-    // Some deals have a history of stages alone.
-    if id_ends_in(deal, &['3', '8']) {
+    // Some deals have a history of stages alone, some of them beside differences of two states.
+    if id_ends_in(deal, &['8']) && draw.below(3) == 0 {
+        row.insert("origin", Value::text("snapshot_diff"));
+    } else if id_ends_in(deal, &['3', '8']) {
         row.insert("amount", Value::Null);
         row.insert("from_amount", Value::Null);
     }

@@ -195,7 +195,7 @@ fn standing(world: &World, deal: &Row, day: i32) -> Option<[Value; 3]> {
 
 /// What a field was after a change: as it names it, else as the last one before that names it left it, else as the next found it.
 fn left(changes: &[&Row], place: usize, field: &'static str) -> Value {
-    let names = |change: &&&Row| !is_partial(change) || told_of(change, field);
+    let names = |change: &&&Row| names(changes, change, field);
     match changes[..=place].iter().rev().find(names) {
         Some(change) => cell(change, field),
         None => changes[place..]
@@ -209,11 +209,20 @@ fn left(changes: &[&Row], place: usize, field: &'static str) -> Value {
 fn found(changes: &[&Row], place: usize, field: &'static str) -> Value {
     let change = changes[place];
     let before = cell(change, before(field));
+    if !names(changes, change, field) {
+        return left(changes, place, field);
+    }
     if is_partial(change) {
-        return if told_of(change, field) { before } else { left(changes, place, field) };
+        return before;
     }
     let is_number = field == "amount" || field == "probability";
     if before.is_null() && is_number { cell(change, field) } else { before }
+}
+
+/// Whether a change says something of a field: one of a whole state does where any of the deal's does.
+fn names(changes: &[&Row], change: &Row, field: &'static str) -> bool {
+    let speaks = || changes.iter().any(|other| !is_partial(other) && told_of(other, field));
+    told_of(change, field) || (!is_partial(change) && speaks())
 }
 
 /// Whether a change names only what changed.

@@ -107,11 +107,13 @@ impl Layout<'_> {
             };
             let kpi = u32::try_from(kpi).unwrap_or(u32::MAX);
             let Some((first, last)) = self.shown(column) else { continue };
-            let combinations = if column.series.carried {
+            let mut combinations = if column.series.carried {
                 column.series.combinations()
             } else {
                 column.series.points.combinations_within(first, last)
             };
+            // What fell to nothing is a line of the comparison as well.
+            combinations.extend(self.compared(column, first, last));
             let mut combinations: Vec<u32> =
                 combinations.into_iter().map(|combination| ranks[combination as usize]).collect();
             let places: Vec<Option<usize>> =
@@ -150,7 +152,9 @@ impl Layout<'_> {
                 for Line { combination, segments, unit } in &lines {
                     let key = (period, *combination);
                     let point = carried_get(&column.series, key);
-                    if self.sparse && point.rows == 0 && !column.series.points.contains_key(&key) {
+                    let base = self.base(column, key);
+                    let is_silent = point.rows == 0 && !column.series.points.contains_key(&key);
+                    if self.sparse && is_silent && base.is_none_or(|base| base.rows == 0) {
                         continue;
                     }
                     let period_number = *number.get_or_insert_with(|| {
@@ -171,7 +175,7 @@ impl Layout<'_> {
                         numerator: point.numerator,
                         denominator: point.denominator,
                         rows: point.rows,
-                        base: self.base(column, key).and_then(|base| base.value),
+                        base: base.and_then(|base| base.value),
                     });
                 }
             }
@@ -230,15 +234,34 @@ impl Layout<'_> {
         }
     }
 
+    /// Combinations that have something in the periods that the shown ones are compared with.
+    fn compared(&self, column: &Column<'_>, first: i32, last: i32) -> Vec<u32> {
+        match &column.base {
+            None => Vec::new(),
+            Some(Comparison::Series(series)) => series.combinations(),
+            Some(Comparison::Shifted(base, whole)) => {
+                let series = whole.as_deref().unwrap_or(&column.series);
+                let befores = (first..=last).filter_map(|period| self.before(column, *base, period));
+                let (Some(earliest), Some(latest)) = (befores.clone().min(), befores.max()) else { return Vec::new() };
+                series.points.combinations_within(earliest, latest)
+            }
+        }
+    }
+
+    /// The period with which one is compared.
+    fn before(&self, column: &Column<'_>, base: Base, period: i32) -> Option<i32> {
+        match base {
+            Base::Previous => Some(period - 1),
+            Base::YearAgo => self.calendar.year_ago(column.question.grain, period),
+        }
+    }
+
     fn base(&self, column: &Column<'_>, (period, combination): super::Key) -> Option<Point> {
         match column.base.as_ref()? {
             Comparison::Series(series) => Some(carried_get(series, (period, combination))),
             Comparison::Shifted(base, whole) => {
                 let series = whole.as_deref().unwrap_or(&column.series);
-                let before = match base {
-                    Base::Previous => period - 1,
-                    Base::YearAgo => self.calendar.year_ago(column.question.grain, period)?,
-                };
+                let before = self.before(column, *base, period)?;
                 // Before the first data there is nothing to compare with.
                 let known = series.span.is_some_and(|(first, _)| before >= first);
                 known.then(|| carried_get(series, (before, combination)))

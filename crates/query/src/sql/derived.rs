@@ -61,7 +61,14 @@ impl Tables<'_> {
                     "COUNT(COALESCE({field}, from_{field})) OVER (PARTITION BY source_system, deal_id) AS {counted}"
                 )
             });
-        let counts = counts.join(",\n    ");
+        // Of those that tell a state as a whole.
+        let wholes = FIELDS.map(|field| {
+            format!(
+                "COUNT(CASE WHEN origin NOT IN ('field_history', 'snapshot_diff') THEN COALESCE({field}, from_{field}) END)\n      \
+                 OVER (PARTITION BY source_system, deal_id) AS {field}_wholes"
+            )
+        });
+        let counts = [counts.join(",\n    "), wholes.join(",\n    ")].join(",\n    ");
         self.step(
             "deal_rows",
             format!(
@@ -78,7 +85,7 @@ impl Tables<'_> {
                 _ => format!("from_{field}"),
             };
             format!(
-                ",\n    COUNT(CASE WHEN NOT is_partial OR COALESCE({field}, from_{field}) IS NOT NULL THEN 1 END)\n      \
+                ",\n    COUNT(CASE WHEN NOT is_partial AND {field}_wholes > 0 OR COALESCE({field}, from_{field}) IS NOT NULL THEN 1 END)\n      \
                  OVER (PARTITION BY source_system, deal_id ORDER BY place) AS {field}_told,\n    {before} AS {field}_before"
             )
         });

@@ -253,28 +253,36 @@ fn read_changes(
 
 /// Fills in what the changes of one deal, in order of time, leave unsaid of the state before and after them.
 fn complete(changes: &mut [Change]) {
-    let is_partial = |change: &Change| change.is_partial;
-    for change in changes.iter_mut().filter(|change| !change.is_partial) {
-        // A state as a whole: where it is not said what was before, it was the same.
-        change.from_amount = change.from_amount.or(change.amount);
-        change.from_probability = change.from_probability.or(change.probability);
-    }
-    if !changes.iter().any(is_partial) {
-        return;
-    }
-    carry(changes, 0, |change| (&mut change.from_stage, &mut change.stage));
-    carry(changes, 0, |change| (&mut change.from_status, &mut change.status));
-    carry(changes, None, |change| (&mut change.from_amount, &mut change.amount));
-    carry(changes, None, |change| (&mut change.from_probability, &mut change.probability));
+    carry(changes, 0, false, |change| (&mut change.from_stage, &mut change.stage));
+    carry(changes, 0, false, |change| (&mut change.from_status, &mut change.status));
+    carry(changes, None, true, |change| (&mut change.from_amount, &mut change.amount));
+    carry(changes, None, true, |change| (&mut change.from_probability, &mut change.probability));
 }
 
 /// Gives the rows that keep silent about a field what it was before them, or what the next row found.
-fn carry<T: Copy + PartialEq>(changes: &mut [Change], none: T, field: impl Fn(&mut Change) -> (&mut T, &mut T)) {
-    let tells = |change: &mut Change| {
-        let is_partial = change.is_partial;
+///
+/// A row that tells the state as a whole keeps silent about what no such row of the deal names: a history of stages
+/// knows of no amounts. Where it does not say what was before, a `lasting` field was the same.
+fn carry<T: Copy + PartialEq>(
+    changes: &mut [Change],
+    none: T,
+    lasting: bool,
+    field: impl Fn(&mut Change) -> (&mut T, &mut T),
+) {
+    let names = |change: &mut Change| {
         let (before, after) = field(change);
-        !is_partial || *before != none || *after != none
+        *before != none || *after != none
     };
+    let is_told_whole = changes.iter_mut().any(|change| !change.is_partial && names(change));
+    let tells = |change: &mut Change| names(change) || (is_told_whole && !change.is_partial);
+    if lasting {
+        for change in changes.iter_mut().filter(|change| !change.is_partial) {
+            let (before, after) = field(change);
+            if *before == none {
+                *before = *after;
+            }
+        }
+    }
     let found = changes.iter_mut().find_map(|change| tells(change).then(|| *field(change).0));
     let mut now = found.unwrap_or(none);
     for change in changes {
