@@ -15,3 +15,4 @@ pub mod segment;
 pub mod spelling;
 pub mod table;
 pub mod vocabulary;
+pub mod yaml;
