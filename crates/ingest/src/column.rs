@@ -346,6 +346,14 @@ impl Builder {
         category.codes.valid.is_valid(last).then(|| &bytes[offsets[code] as usize..offsets[code + 1] as usize])
     }
 
+    /// Whether the last row of a text or category column has a value.
+    pub fn has_last_text(&self) -> bool {
+        match self {
+            Self::Text(text) => text.offsets.len().checked_sub(2).is_some_and(|last| text.valid.is_valid(last)),
+            other => other.last_word().is_some(),
+        }
+    }
+
     /// The newest date of a date column.
     pub fn newest_date(&self) -> Option<i32> {
         let Self::Date(dates) = self else { return None };

@@ -305,8 +305,8 @@ impl Work<'_> {
         }
         if let Some(nonsense) = self.sense.and_then(|rule| rule.broken(&self.builders)) {
             self.take_back();
-            let sense::Nonsense { column, value, message } = nonsense;
-            self.reject(record, Some(column), Some(value), "out_of_range", message);
+            let sense::Nonsense { column, reason, value, message } = nonsense;
+            self.reject(record, Some(column), value, reason, message);
             return;
         }
         if !plan.stage_dates.is_empty() && !self.stage_entries(&cell, record) {

@@ -1,10 +1,11 @@
 //! What the columns of one row say together: a rate of exchange that can be one, a score on its
-//! scale, a period that ends after it begins.
+//! scale, a period that ends after it begins, a target that is somebody's.
 //!
 //! Every cell fits its column, and yet the row means nothing: a rate of 0 turns money into
 //! nothing, a 7 of 5 lifts a mean above the best score, a target for a period without a day is
-//! for none. Such a row is rejected like one with a bad cell. Only tables that have such a rule
-//! pay for it. A subscription may end before it starts: it was called off, and counts nowhere.
+//! for none, and one for a team without its name is nobody's. Such a row is rejected like one
+//! with a bad cell. Only tables that have such a rule pay for it. A subscription may end before it
+//! starts: it was called off, and counts nowhere.
 
 use dealframe_model::{date, decimal};
 
@@ -15,16 +16,30 @@ use crate::profile::plan::PlannedColumn;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Nonsense {
     pub column: &'static str,
-    pub value: String,
+    pub reason: &'static str,
+    /// What was found, if anything was.
+    pub value: Option<String>,
     pub message: String,
 }
+
+/// A value that none of its column can be beside the others of its row.
+const OUT_OF_RANGE: &str = "out_of_range";
 
 /// The rule of a table, with the positions of its columns.
 #[derive(Debug, Clone, Copy)]
 pub enum Rule {
     Rate { from: usize, to: usize, rate: usize },
     Score { kind: usize, score: usize, scale_max: usize },
-    Period { start: usize, end: usize },
+    Target { start: usize, end: usize, scope: usize, names: Names },
+}
+
+/// Where a target says whose it is: for any scope, and by the scope. A column that the file lacks has no position.
+#[derive(Debug, Clone, Copy)]
+pub struct Names {
+    scope_name: Option<usize>,
+    owner: Option<usize>,
+    team: Option<usize>,
+    region: Option<usize>,
 }
 
 /// One, with the digits that rates and scores keep.
@@ -51,7 +66,17 @@ impl Rule {
                 score: position("score")?,
                 scale_max: position("scale_max")?,
             }),
-            "targets" => Some(Self::Period { start: position("period_start")?, end: position("period_end")? }),
+            "targets" => Some(Self::Target {
+                start: position("period_start")?,
+                end: position("period_end")?,
+                scope: position("scope")?,
+                names: Names {
+                    scope_name: position("scope_name"),
+                    owner: position("owner_id"),
+                    team: position("team"),
+                    region: position("region"),
+                },
+            }),
             _ => None,
         }
     }
@@ -64,7 +89,8 @@ impl Rule {
                 let (from, to) = (builders[from].last_word()?, builders[to].last_word()?);
                 let wrong = |expected: String| {
                     let value = decimal::format(rate, 8, 0);
-                    Some(Nonsense { column: "rate", message: format!("rate: {value}: {expected}"), value })
+                    let message = format!("rate: {value}: {expected}");
+                    Some(Nonsense { column: "rate", reason: OUT_OF_RANGE, value: Some(value), message })
                 };
                 if rate <= 0 {
                     return wrong("expected a rate above 0".to_owned());
@@ -79,10 +105,33 @@ impl Rule {
                 let kind = builders[kind].last_word()?;
                 score_out_of_scale(kind, builders[score].last_decimal(), builders[scale_max].last_decimal())
             }
-            Self::Period { start, end } => {
-                ends_before_it_starts(builders[start].last_date()?, builders[end].last_date()?)
+            Self::Target { start, end, scope, names } => {
+                let scope = builders[scope].last_word()?;
+                names
+                    .missing(scope, builders)
+                    .or_else(|| ends_before_it_starts(builders[start].last_date()?, builders[end].last_date()?))
             }
         }
+    }
+}
+
+impl Names {
+    /// Whom a target that is not the company's is for: it is in `scope_name` or in the column of the scope, or follows from the owner.
+    fn missing(self, scope: &[u8], builders: &[Builder]) -> Option<Nonsense> {
+        let (own, position) = match scope {
+            b"owner" => ("owner_id", None),
+            b"team" => ("team", self.team),
+            b"region" => ("region", self.region),
+            _ => return None,
+        };
+        let has_name = |position: Option<usize>| position.is_some_and(|position| builders[position].has_last_text());
+        if [self.scope_name, self.owner, position].into_iter().any(has_name) {
+            return None;
+        }
+        let whom = if scope == b"owner" { "an owner".to_owned() } else { format!("a {own}") };
+        let message =
+            format!("scope_name: a target for {whom} is for one by name; expected its name, here or in {own}");
+        Some(Nonsense { column: "scope_name", reason: "missing_required", value: None, message })
     }
 }
 
@@ -94,7 +143,7 @@ fn ends_before_it_starts(start: i32, end: i32) -> Option<Nonsense> {
             "period_end: {value}: the period starts on {}; expected its last day, not before its first",
             date::format(start)
         );
-        Nonsense { column: "period_end", value, message }
+        Nonsense { column: "period_end", reason: OUT_OF_RANGE, value: Some(value), message }
     })
 }
 
@@ -102,7 +151,8 @@ fn score_out_of_scale(kind: &[u8], score: Option<i128>, scale_max: Option<i128>)
     let text = |value: i128| decimal::format(value, 4, 0);
     let wrong = |column: &'static str, value: i128, expected: String| {
         let value = text(value);
-        Some(Nonsense { column, message: format!("{column}: {value}: {expected}"), value })
+        let message = format!("{column}: {value}: {expected}");
+        Some(Nonsense { column, reason: OUT_OF_RANGE, value: Some(value), message })
     };
     if let Some(scale) = scale_max {
         if kind == b"nps" && scale != NPS_MAX {

@@ -85,30 +85,39 @@ pub enum Expression {
 }
 
 impl Expression {
-    /// Calls `visit` with the name of every column in the tree.
-    pub fn visit_columns<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
+    /// Calls `visit` with every node of the tree, from the top down.
+    pub fn visit<'a>(&'a self, visit: &mut dyn FnMut(&'a Self)) {
+        visit(self);
         match self {
-            Self::Column(name) => visit(name),
-            Self::Literal(_) => {}
-            Self::Not(operand) | Self::IsNull(operand) => operand.visit_columns(visit),
-            Self::In { operand, .. } | Self::Like { operand, .. } => operand.visit_columns(visit),
+            Self::Column(_) | Self::Literal(_) => {}
+            Self::Not(operand) | Self::IsNull(operand) => operand.visit(visit),
+            Self::In { operand, .. } | Self::Like { operand, .. } => operand.visit(visit),
             Self::And(left, right)
             | Self::Or(left, right)
             | Self::Compare { left, right, .. }
             | Self::Arithmetic { left, right, .. }
             | Self::DaysBetween { start: left, end: right } => {
-                left.visit_columns(visit);
-                right.visit_columns(visit);
+                left.visit(visit);
+                right.visit(visit);
             }
             Self::Case { branches, otherwise } => {
                 for (condition, value) in branches {
-                    condition.visit_columns(visit);
-                    value.visit_columns(visit);
+                    condition.visit(visit);
+                    value.visit(visit);
                 }
-                otherwise.visit_columns(visit);
+                otherwise.visit(visit);
             }
-            Self::Coalesce(operands) => operands.iter().for_each(|operand| operand.visit_columns(visit)),
+            Self::Coalesce(operands) => operands.iter().for_each(|operand| operand.visit(visit)),
         }
+    }
+
+    /// Calls `visit` with the name of every column in the tree.
+    pub fn visit_columns<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
+        self.visit(&mut |node| {
+            if let Self::Column(name) = node {
+                visit(name);
+            }
+        });
     }
 
     /// Both, where there is something on either side.

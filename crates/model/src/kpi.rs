@@ -16,7 +16,7 @@ pub struct Definition {
     pub id: String,
     /// Name for people.
     pub name: String,
-    /// Folder the file lies in: revenue, leads, pipeline, customers, cost, satisfaction or activity.
+    /// Folder the file lies in: revenue, leads, pipeline, customers, cost, satisfaction or activity; or one of your own.
     pub family: String,
     pub unit: Unit,
     /// Whether a higher value is better.
@@ -136,7 +136,9 @@ pub enum Compute {
     Recurring { movement: Movement },
     /// Actual against target, over the targets of one metric.
     Attainment {
+        /// As the column `metric` of targets has it: revenue, deals_won, leads, or one of your own.
         metric: String,
+        /// The KPI that is held against the targets, in their unit.
         actual: String,
         show: AttainmentShow,
         /// Spreads each target over the days of its own period, and sets what was reached against the share of it
@@ -207,16 +209,19 @@ impl Part {
 /// One addend of a part: a measure, a stock or another KPI.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("allOf" = [{ "oneOf": [{ "required": ["measure"] }, { "required": ["stock"] }, { "required": ["kpi"] }] }]))]
+#[schemars(extend("allOf" = [
+    { "oneOf": [{ "required": ["measure"] }, { "required": ["stock"] }, { "required": ["kpi"] }] },
+    { "not": { "required": ["measure", "at"], "properties": { "at": { "const": "start" } } } },
+]))]
 pub struct Term {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measure: Option<Measure>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stock: Option<Stock>,
-    /// The value of another KPI of kind flow or stock.
+    /// The value of another KPI of kind flow, stock, total or recurring.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kpi: Option<String>,
-    /// For a stock: at the start or at the end of the period.
+    /// For a stock: at the start or at the end of the period. What happens in a period has no start.
     #[serde(default)]
     pub at: At,
     /// Subtract instead of adding.

@@ -12,5 +12,7 @@ pub mod expression;
 pub mod frame;
 pub mod kpi;
 pub mod segment;
+pub mod spelling;
 pub mod table;
 pub mod vocabulary;
+pub mod yaml;

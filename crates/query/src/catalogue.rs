@@ -13,7 +13,7 @@ use dealframe_model::expression::Expression;
 use dealframe_model::kpi::{Compute, Definition};
 use hashbrown::HashMap;
 
-use crate::definition::{self, Fault, Placed, check, unit};
+use crate::definition::{self, Fault, Placed, check, parts, unit};
 use crate::error::{QueryError, nearest};
 use crate::evaluate::pacing;
 use crate::parse;
@@ -262,6 +262,7 @@ impl Catalogue {
             self.check_cycle(target, &mut seen).map_err(|reason| Fault::new(path, reason))?;
         }
         check::meaning(&definition.compute)?;
+        parts::together(definition, &|id| self.get(id).ok())?;
         if let Compute::Attainment { actual, pacing: Some(_), .. } = &definition.compute
             && let Ok(target) = self.get(actual)
             && !pacing::has_season(&target.compute)

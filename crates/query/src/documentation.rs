@@ -6,7 +6,7 @@ use dealframe_model::kpi::{Definition, Unit};
 
 use crate::catalogue::Catalogue;
 
-const FAMILIES: [(&str, &str); 7] = [
+pub(crate) const FAMILIES: [(&str, &str); 7] = [
     ("revenue", "Revenue and volume"),
     ("leads", "Leads and conversion"),
     ("pipeline", "Pipeline, cycle and forecast"),

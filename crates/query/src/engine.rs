@@ -16,6 +16,7 @@ use dealframe_model::kpi::{Base, Compute, Derived, Operation};
 use hashbrown::HashSet;
 use rayon::prelude::*;
 
+use crate::absent;
 use crate::aggregates;
 use crate::catalogue::Catalogue;
 use crate::cube::MAX_SEGMENTS;
@@ -98,8 +99,24 @@ impl Engine {
         let prepared = requests.iter().map(|request| self.prepare(request)).collect::<Result<Vec<_>, _>>()?;
         let plan = self.plan(&prepared)?;
         plan.within(self.settings.memory_limit)?;
+        let absent = prepared.iter().map(|one| self.absent(one, &plan)).collect::<Result<Vec<_>, _>>()?;
         let cubes = plan.run(&self.facts, self.rewind_to, &self.settings.calendar, false)?;
-        prepared.par_iter().map(|prepared| self.answer(prepared, &cubes)).collect()
+        let answer = |(prepared, absent)| {
+            let mut frame = self.answer(prepared, &cubes)?;
+            frame.notes.extend::<Vec<String>>(absent);
+            Ok(frame)
+        };
+        prepared.par_iter().zip(absent).map(answer).collect()
+    }
+
+    /// Notes on words of a request's filter that no row of the tables it reads has.
+    fn absent(&self, prepared: &Prepared<'_>, plan: &Plan) -> Result<Vec<String>, QueryError> {
+        let Some(filter) = &prepared.filter else { return Ok(Vec::new()) };
+        let mut names: Vec<&str> = plan.tables_filtered_by(filter).collect();
+        names.sort_unstable();
+        names.dedup();
+        let tables = names.iter().map(|name| self.facts.table(name)).collect::<Result<Vec<_>, _>>()?;
+        absent::notes(filter, &tables)
     }
 
     /// Describes how requests would be answered: nodes, what is rolled up from them, what they read, how long they took.

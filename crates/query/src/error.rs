@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use dealframe_model::segment;
+pub(crate) use dealframe_model::spelling::{nearest, slip_of};
 
 /// An error of the query crate.
 #[derive(Debug, thiserror::Error)]
@@ -126,19 +127,4 @@ impl QueryError {
             _ => true,
         }
     }
-}
-
-/// The names nearest to `name`, best first, at most three.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let mut scored: Vec<(f64, &str)> = known
-        .into_iter()
-        .map(|candidate| {
-            let contains = candidate.contains(name) || name.contains(candidate);
-            (strsim::jaro_winkler(name, candidate) + if contains { 0.1 } else { 0.0 }, candidate)
-        })
-        .filter(|(score, _)| *score > 0.82)
-        .collect();
-    scored.sort_by(|left, right| right.0.total_cmp(&left.0).then(left.1.cmp(right.1)));
-    scored.dedup_by(|left, right| left.1 == right.1);
-    scored.into_iter().take(3).map(|(_, candidate)| candidate.to_owned()).collect()
 }

@@ -32,24 +32,31 @@ pub(crate) fn parse(text: &str) -> Result<Formula, String> {
     convert(&parsed)
 }
 
-/// The KPI ids in a formula, each once, in order.
-pub(crate) fn names(text: &str) -> Result<Vec<String>, String> {
-    fn collect(formula: &Formula, names: &mut Vec<String>) {
-        match formula {
-            Formula::Name(name) if !names.contains(name) => names.push(name.clone()),
-            Formula::Name(_) | Formula::Number(_) => {}
-            Formula::Add(left, right)
-            | Formula::Subtract(left, right)
-            | Formula::Multiply(left, right)
-            | Formula::Divide(left, right) => {
-                collect(left, names);
-                collect(right, names);
+impl Formula {
+    /// The KPI ids in the formula, each once, in order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        fn collect(formula: &Formula, names: &mut Vec<String>) {
+            match formula {
+                Formula::Name(name) if !names.contains(name) => names.push(name.clone()),
+                Formula::Name(_) | Formula::Number(_) => {}
+                Formula::Add(left, right)
+                | Formula::Subtract(left, right)
+                | Formula::Multiply(left, right)
+                | Formula::Divide(left, right) => {
+                    collect(left, names);
+                    collect(right, names);
+                }
             }
         }
+        let mut found = Vec::new();
+        collect(self, &mut found);
+        found
     }
-    let mut found = Vec::new();
-    collect(&parse(text)?, &mut found);
-    Ok(found)
+}
+
+/// The KPI ids in the text of a formula, each once, in order.
+pub(crate) fn names(text: &str) -> Result<Vec<String>, String> {
+    Ok(parse(text)?.names())
 }
 
 fn convert(expr: &Expr) -> Result<Formula, String> {

@@ -7,6 +7,7 @@
 //! tables in the shape that this wants, `aggregates` what was summed up from them. Nothing here writes to the lake's own tables, and
 //! nothing formats output: that is `dealframe-report`.
 
+pub(crate) mod absent;
 pub(crate) mod aggregates;
 pub mod catalogue;
 pub(crate) mod compile;

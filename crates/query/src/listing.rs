@@ -1,6 +1,6 @@
 //! What a lake holds, for people: segments and their values, tables, ad-hoc SQL, quality checks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dealframe_lake::Lake;
 use dealframe_model::kpi::Compute;
@@ -10,10 +10,10 @@ use polars::prelude::*;
 
 use crate::engine::Engine;
 use crate::error::{QueryError, nearest};
-use crate::facts::FactKind;
 use crate::facts::anchor::HAPPENED;
 use crate::facts::derived::DERIVED;
 use crate::facts::verify::Verified;
+use crate::facts::{Fact, FactKind, Layers};
 
 /// A segment and where its values come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -269,6 +269,7 @@ impl Engine {
         }
         findings.extend(self.subscriptions()?);
         findings.extend(self.unknown_metrics()?);
+        findings.extend(self.unknown_scopes()?);
         findings.extend(self.far_dates()?);
         Ok(findings)
     }
@@ -333,6 +334,57 @@ impl Engine {
         ))?;
         let message = format!("targets have a metric that no definition measures; known: {}", known.join(", "));
         Ok(finding("unknown_metric", "targets", &message, &found))
+    }
+
+    /// Targets of regions, teams and owners that no other row belongs to.
+    fn unknown_scopes(&self) -> Result<Vec<Finding>, QueryError> {
+        let mut out = Vec::new();
+        if self.lake().files("targets")?.is_empty() {
+            return Ok(out);
+        }
+        let targets = self.facts.table("targets")?;
+        for scope in ["region", "team", "owner"] {
+            let named = counted_names(&targets, scope)?;
+            if named.is_empty() {
+                continue;
+            }
+            let mut known = BTreeSet::new();
+            for table in TABLES.iter().filter(|table| table.name != "targets") {
+                let has_scope = segment::segments_of(table).contains(&scope);
+                if !has_scope || self.lake().files(table.name)?.is_empty() {
+                    continue;
+                }
+                let fact = self.facts.table(table.name)?;
+                if let Some(FactKind::Code { domain }) = fact.column(scope).map(|column| &column.kind) {
+                    known.extend(fact.labels(domain)?.iter().map(ToString::to_string));
+                }
+            }
+            if scope == "owner" && !self.lake().files("users")?.is_empty() {
+                // Who has sold nothing yet is known all the same.
+                let names = self.sql("select distinct name from users where coalesce(is_deleted, false) = false")?;
+                known.extend(names.rows.into_iter().filter_map(|row| row.into_iter().next().flatten()));
+            }
+            let unknown: Vec<(&String, &u64)> = named.iter().filter(|(name, _)| !known.contains(*name)).collect();
+            if unknown.is_empty() {
+                continue;
+            }
+            let examples: Vec<String> = unknown.iter().take(3).map(|(name, _)| (*name).clone()).collect();
+            let more = if unknown.len() > examples.len() { ", ..." } else { "" };
+            let likely = unknown
+                .first()
+                .and_then(|(name, _)| nearest(name, known.iter().map(String::as_str)).into_iter().next());
+            let hint = likely.map(|name| format!("; is {} meant to be {name}?", examples[0])).unwrap_or_default();
+            out.push(Finding {
+                check: "unknown_scope",
+                table: "targets",
+                rows: unknown.iter().map(|(_, rows)| **rows).sum(),
+                message: format!(
+                    "targets are set for a {scope} that no other row names; nothing is held against them{hint}"
+                ),
+                example: Some(format!("{}{more}", examples.join(", "))),
+            });
+        }
+        Ok(out)
     }
 
     /// Dates on which nothing can have happened yet: they move "now", from which every open period is read.
@@ -446,7 +498,13 @@ fn scan<'p>(paths: impl Iterator<Item = &'p std::path::PathBuf>) -> Result<Optio
 
 /// Rows by code in a column of fact files.
 fn count_codes(parts: &[std::path::PathBuf], table: &str, column: &str) -> Result<BTreeMap<i64, i64>, QueryError> {
-    let Some(frame) = scan(parts.iter())? else { return Ok(BTreeMap::new()) };
+    match scan(parts.iter())? {
+        Some(frame) => rows_by_code(frame, table, column),
+        None => Ok(BTreeMap::new()),
+    }
+}
+
+fn rows_by_code(frame: LazyFrame, table: &str, column: &str) -> Result<BTreeMap<i64, i64>, QueryError> {
     let count = || -> PolarsResult<BTreeMap<i64, i64>> {
         let counted = frame.group_by([col(column)]).agg([len().alias("rows")]).collect()?;
         let codes = counted.column(column)?.cast(&DataType::Int64)?;
@@ -455,6 +513,29 @@ fn count_codes(parts: &[std::path::PathBuf], table: &str, column: &str) -> Resul
         Ok(pairs.map(|(code, rows)| (code.unwrap_or(0), rows.unwrap_or(0))).collect())
     };
     count().map_err(|error| QueryError::engine(table, error))
+}
+
+/// The names in a segment of the targets of that scope, with their rows.
+fn counted_names(targets: &Fact, scope: &str) -> Result<BTreeMap<String, u64>, QueryError> {
+    let domain_of = |column: &str| match targets.column(column).map(|column| &column.kind) {
+        Some(FactKind::Code { domain }) => Ok(domain),
+        _ => Err(QueryError::engine("targets", format!("there is no segment `{column}`"))),
+    };
+    let scopes = targets.labels(domain_of("scope")?)?;
+    let Some(code) = scopes.iter().position(|label| **label == *scope) else { return Ok(BTreeMap::new()) };
+    let labels = targets.labels(domain_of(scope)?)?;
+    let mut by_code: BTreeMap<i64, i64> = BTreeMap::new();
+    let layers = targets.layers.iter().flat_map(Layers::signed);
+    for (fact, sign) in std::iter::once((targets, 1)).chain(layers) {
+        let Some(frame) = scan(fact.parts.iter())? else { continue };
+        let of_scope = frame.filter(col("scope").cast(DataType::Int64).eq(lit(code as i64 + 1)));
+        for (code, rows) in rows_by_code(of_scope, "targets", scope)? {
+            *by_code.entry(code).or_insert(0) += i64::from(sign) * rows;
+        }
+    }
+    let name = |code: i64| usize::try_from(code - 1).ok().and_then(|code| labels.get(code)).map(ToString::to_string);
+    let positive = by_code.into_iter().filter(|(_, rows)| *rows > 0);
+    Ok(positive.filter_map(|(code, rows)| Some((name(code)?, u64::try_from(rows).unwrap_or(0)))).collect())
 }
 
 /// A column as text: decimals exact, dates and timestamps in ISO form, null as nothing.

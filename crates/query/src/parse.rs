@@ -66,6 +66,10 @@ fn convert(expr: &Expr) -> Result<Expression, String> {
                 .iter()
                 .map(|item| match convert(item)? {
                     Expression::Literal(literal) => Ok(literal),
+                    Expression::Column(word) => Err(format!(
+                        "IN takes a list of constants, and `{word}` is none; quotes are missing: a text stands in single \
+                         quotes, as '{word}'"
+                    )),
                     _ => Err("IN takes a list of constants".to_owned()),
                 })
                 .collect::<Result<_, _>>()?;

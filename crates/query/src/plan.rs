@@ -284,6 +284,12 @@ impl Plan {
         Ok(())
     }
 
+    /// The tables that are read through a filter, as often as they are.
+    pub(crate) fn tables_filtered_by(&self, filter: &Expression) -> impl Iterator<Item = &str> {
+        let nodes = self.nodes.iter().filter(move |node| node.spec.filter.as_ref() == Some(filter));
+        nodes.map(|node| node.spec.table.as_str())
+    }
+
     /// Refuses a plan one of whose cubes would take more memory than allowed.
     ///
     /// # Errors

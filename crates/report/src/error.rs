@@ -19,7 +19,7 @@ pub enum ReportError {
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
     #[error("{file}:{line}:{column}: {reason}")]
-    Syntax { file: String, line: u64, column: u64, reason: String },
+    Syntax { file: String, line: u64, column: u64, reason: String, hint: Option<String> },
     /// `place` is file, line and column, `part` the section or the key that is at fault.
     #[error("{place}: {part}: {reason}")]
     Spec { place: String, part: String, reason: String, hint: String },
@@ -51,6 +51,7 @@ impl ReportError {
             Self::Write(_) | Self::Io { .. } => {
                 Some("check the path, the permissions and the space on the disk".to_owned())
             }
+            Self::Syntax { hint: Some(hint), .. } => Some(hint.clone()),
             Self::Syntax { .. } => Some(
                 "a report has title, description, period, as_of, currency, calendar, headline and sections; \
                  `dealframe demo` writes one to start from"

@@ -9,6 +9,7 @@ use std::path::Path;
 use dealframe_model::calendar::{Calendar, Grain};
 use dealframe_model::date;
 use dealframe_model::kpi::Base;
+use dealframe_model::yaml::{self, Complaint};
 use dealframe_query::QueryError;
 use dealframe_query::request::{RateKind, Request, Settings};
 use dealframe_query::{Place, place_of};
@@ -169,7 +170,7 @@ pub struct SectionSpec {
     #[serde(default)]
     pub compare: Option<String>,
     #[serde(default)]
-    pub top: Option<u32>,
+    pub top: Option<i64>,
     #[serde(default)]
     pub sparse: bool,
     #[serde(default)]
@@ -193,34 +194,12 @@ pub fn read(path: &Path) -> Result<Spec, ReportError> {
 /// As [`read`].
 pub fn parse(text: &str, file: &str) -> Result<Spec, ReportError> {
     let mut spec: Spec = serde_saphyr::from_str(text).map_err(|error| {
-        let place = error.location();
-        let reason = error.without_snippet().to_string();
-        let reason = reason.lines().next().unwrap_or("cannot be read");
-        // The place stands before it already.
-        let reason = reason.rsplit_once(" at line ").map_or(reason, |(reason, _)| reason);
-        // In the words of whoever wrote the file.
-        let reason = match (reason, place) {
-            ("invalid u32", Some(place)) => format!("`{}` is no whole number from 0 up", found_at(text, place.into())),
-            (reason, _) => reason.to_owned(),
-        };
-        ReportError::Syntax {
-            file: file.to_owned(),
-            line: place.map_or(1, |place| place.line()),
-            column: place.map_or(1, |place| place.column()),
-            reason,
-        }
+        let Complaint { line, column, reason, hint } = yaml::complaint(&error, text);
+        ReportError::Syntax { file: file.to_owned(), line, column, reason, hint }
     })?;
     spec.source = Source { file: file.to_owned(), text: text.to_owned() };
     check(&spec)?;
     Ok(spec)
-}
-
-/// The word that stands at a place.
-fn found_at(text: &str, place: Place) -> String {
-    let position = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
-    let line = text.lines().nth(position(place.line)).unwrap_or_default();
-    let rest: String = line.chars().skip(position(place.column)).collect();
-    rest.split([',', '}', ']', '#']).next().unwrap_or_default().trim().to_owned()
 }
 
 fn check(spec: &Spec) -> Result<(), ReportError> {
@@ -272,6 +251,13 @@ fn check(spec: &Spec) -> Result<(), ReportError> {
 pub(crate) fn day(text: &str, source: &Source, at: &At) -> Result<i32, ReportError> {
     let hint = || "write dates as 2024-12-31".to_owned();
     date::parse(text.trim()).ok_or_else(|| source.refuse(at, format!("`{text}` is no date"), hint()))
+}
+
+/// A number of segment values, as the command line takes it.
+fn top(number: i64, source: &Source, at: &At) -> Result<u32, ReportError> {
+    let hint = || "give a number from 1 up, or leave `top` out to show every value".to_owned();
+    let found = u32::try_from(number).ok().filter(|number| *number > 0);
+    found.ok_or_else(|| source.refuse(at, format!("`top` is `{number}`, and there is nothing to show"), hint()))
 }
 
 pub(crate) fn grain(name: &str, source: &Source, at: &At) -> Result<Grain, ReportError> {
@@ -335,7 +321,7 @@ impl SectionSpec {
             to: None,
             filters: self.filters.clone(),
             compare,
-            top: self.top,
+            top: self.top.map(|number| top(number, source, &self.at(index, "top"))).transpose()?,
             sparse: self.sparse,
             interval: false,
         })
@@ -441,8 +427,38 @@ mod tests {
             "{format}"
         );
         assert!(!format.contains(" at line "), "{format}");
-        let top = error("title: T\nsections: [{title: A, kpis: revenue, top: -3}]");
-        assert_eq!(top, "r.yaml:2:43: `-3` is no whole number from 0 up");
+        for number in ["-3", "0", "5000000000"] {
+            let top = error(&format!("title: T\nsections: [{{title: A, kpis: revenue, top: {number}}}]"));
+            assert_eq!(top, format!("r.yaml:2:43: section `A`: `top` is `{number}`, and there is nothing to show"));
+        }
+        let mut wrong = Vec::new();
+        for (text, expected, hint) in [
+            ("title: T\ntitle: U\nsections: []", "r.yaml:2:1: `title` stands here for the second time", "keep one"),
+            ("title: T\nsections: []\n---\ntitle: U", "r.yaml:4:1: a second document begins here", "of its own"),
+            ("title:\nsections: []", "r.yaml:1:6: `title` is nothing, expected a text", "give `title` a value"),
+            ("title: T\nsections: revenue", "r.yaml:2:11: `sections` is `revenue`, expected a list", "write [revenue]"),
+            (
+                "title: T\nsections: [{title: A, kpis: revenue, chart: lime}]",
+                "r.yaml:2:45: `chart` is `lime`, expected `line`?",
+                "",
+            ),
+            (
+                "title: T\nsections: [{title: A, kpis: revenue, top: many}]",
+                "r.yaml:2:43: `top` is `many`, expected a whole number",
+                "",
+            ),
+            (
+                "title: T\nsections: [{title: A, kpi: revenue}]",
+                "r.yaml:2:23: unknown field `kpi`, expected `kpis`?",
+                "",
+            ),
+        ] {
+            let error = parse(text, "r.yaml").unwrap_err();
+            if !error.to_string().starts_with(expected) || !error.hint().unwrap().contains(hint) {
+                wrong.push(format!("{error}, expected {expected}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         for none in ["formats:", "formats: []"] {
             let none = error(&format!("title: T\n{none}\nsections: [{{title: A, kpis: revenue}}]"));
             assert_eq!(none, "r.yaml:2:1: formats: it names no format");

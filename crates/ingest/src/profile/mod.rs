@@ -48,6 +48,7 @@ pub mod plan;
 use std::collections::BTreeMap;
 
 use dealframe_model::table::{self, Table};
+use dealframe_model::yaml::{self, Complaint};
 use serde::Deserialize;
 
 pub use mapping::ColumnMapping;
@@ -193,9 +194,10 @@ pub fn read(text: &str) -> Result<Vec<Profile>, ProfileError> {
     } else {
         serde_saphyr::from_str::<Profile>(text).map(|profile| vec![profile])
     };
-    let mut profiles = parsed.map_err(|error| ProfileError {
-        line: error.location().map_or(1, |location| location.line()),
-        problem: error.to_string().lines().next().unwrap_or("not a profile").to_owned(),
+    let mut profiles = parsed.map_err(|error| {
+        let Complaint { line, reason, hint, .. } = yaml::complaint(&error, text);
+        let problem = hint.map_or_else(|| reason.clone(), |hint| format!("{reason}; {hint}"));
+        ProfileError { line, problem }
     })?;
     for profile in &mut profiles {
         text.clone_into(&mut profile.text);
@@ -239,6 +241,32 @@ mod tests {
         let error = read(&bad).unwrap_err();
         assert_eq!(error.line, 7, "{}", error.problem);
         assert!(read("source: [").is_err());
+        let mut wrong = Vec::new();
+        for (from, to, line, said) in [
+            (
+                "table: deals",
+                "table: deals\ntable: leads",
+                4,
+                "`table` stands here for the second time; keep one `table`",
+            ),
+            ("fingerprints: [[No]]", "fingerprints: No", 4, "`fingerprints` is `No`, expected a list; write [No]"),
+            ("source: acme", "source:", 1, "`source` is nothing, expected a text; give `source` a value"),
+            ("deal_id: [No]", "deal_id: {from: No}", 6, "`from` is `No`, expected a list"),
+            ("deal_id: [No]", "deal_id: 7", 6, "`deal_id` is `7`, expected a list of headers, or a table of keys"),
+            (
+                "constant: open",
+                "from: [S], unmapped: drop",
+                7,
+                "`unmapped` is `drop`, expected one of keep, null, reject",
+            ),
+            ("columns:", "colums:", 5, "unknown field `colums`, expected `columns`?"),
+        ] {
+            let error = read(&GOOD.replacen(from, to, 1)).unwrap_err();
+            if !error.problem.starts_with(said) || error.line != line {
+                wrong.push(format!("{to}: {}: {}, expected {line}: {said}", error.line, error.problem));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         let bad = GOOD.replace("table: deals", "table: deel");
         assert_eq!(read(&bad).unwrap_err().line, 3);
     }

@@ -136,6 +136,42 @@ fn a_target_for_no_day_is_rejected() {
     assert!(told[0][1].contains("the period starts on 2024-03-31; expected its last day"), "{told:?}");
 }
 
+#[test]
+fn a_target_for_nobody_is_rejected() {
+    let folder = Folder::new();
+    let path = folder.write(
+        "targets.csv",
+        "scope,scope_name,owner_id,team,region,metric,period_start,period_end,target_value\n\
+         company,,,,,revenue,2024-02-01,2024-02-29,1\n\
+         team,,,,,revenue,2024-02-01,2024-02-29,2\n\
+         team,Blue,,,,revenue,2024-02-01,2024-02-29,3\n\
+         Team,,,Red,,revenue,2024-02-01,2024-02-29,4\n\
+         team,,U1,,,revenue,2024-02-01,2024-02-29,5\n\
+         owner,,,Red,,revenue,2024-02-01,2024-02-29,6\n\
+         owner,,U1,,,revenue,2024-02-01,2024-02-29,7\n\
+         region,,,Red,,revenue,2024-02-01,2024-02-29,8\n\
+         region,,,,East,revenue,2024-02-01,2024-02-29,9\n",
+    );
+    let outcome = load(&path, &folder.lake()).unwrap();
+    let mut found = rows(&folder.lake(), "targets", &["target_value"]);
+    found.sort();
+    assert_eq!(found, ["1", "3", "4", "5", "7", "9"].map(|value| [format!("{value}.0000")]));
+    let rejects = [3, 7, 9].map(|line| format!("targets.csv {line} missing_required scope_name"));
+    assert_eq!(reasons(&folder.lake()), rejects);
+    assert_eq!((outcome.rows_read, outcome.loaded, outcome.rejected), (9, 6, 3));
+    let told = rows(&folder.lake(), "rejects", &["message"]);
+    let said = |name: &str| told.iter().any(|row| row[0].contains(name));
+    assert!(said("a target for a team is for one by name; expected its name, here or in team"), "{told:?}");
+    assert!(said("a target for an owner is for one by name; expected its name, here or in owner_id"), "{told:?}");
+    // A file without any column for a name has none.
+    let path = folder.write(
+        "bare/targets.csv",
+        "scope,metric,period_start,period_end,target_value\nteam,revenue,2024-02-01,2024-02-29,2\n",
+    );
+    let refused = load(&path, &folder.0.join("bare/lake")).unwrap_err().to_string();
+    assert!(refused.contains("a target for a team is for one by name"), "{refused}");
+}
+
 /// A contract that was called off before it began is no mistake: it counts in no figure.
 #[test]
 fn a_subscription_that_ends_before_it_starts_is_kept() {

@@ -4,13 +4,14 @@
 //! a query is compiled; here they are applied to the list in `columns`, without a lake. Every
 //! fault says at which place of the definition it stands.
 
-use dealframe_model::date;
 use dealframe_model::expression::{Expression, Literal};
 use dealframe_model::kpi::{Aggregate, Compute, Derived, Measure, Operation, Part, Retention, Stock, Survival, Within};
 use dealframe_model::table::{ColumnType, TABLES};
+use dealframe_model::vocabulary::Vocabulary;
+use dealframe_model::{date, decimal};
 
 use super::Fault;
-use super::columns::{Columns, Kind, columns, unread, words};
+use super::columns::{Columns, Kind, columns, is_fraction, unread, words};
 use crate::compile::like;
 use crate::error::{QueryError, nearest};
 use crate::facts::derived::DERIVED;
@@ -42,7 +43,10 @@ pub(crate) fn references(compute: &Compute) -> Vec<(String, String)> {
 }
 
 /// The terms of a part with their places.
-fn terms<'p>(path: &'p str, part: &'p Part) -> impl Iterator<Item = (String, &'p dealframe_model::kpi::Term)> {
+pub(super) fn terms<'p>(
+    path: &'p str,
+    part: &'p Part,
+) -> impl Iterator<Item = (String, &'p dealframe_model::kpi::Term)> {
     part.terms().iter().enumerate().map(move |(position, term)| match part {
         Part::One(_) => (path.to_owned(), term),
         Part::Sum(_) => (format!("{path}.{position}"), term),
@@ -156,9 +160,9 @@ fn survival(path: &str, survival: &Survival) -> Result<(), Fault> {
     source.filter(survival.filter.as_deref())
 }
 
-/// Refuses a filter of a question that compares what cannot be compared, or with words that a column never holds.
+/// Refuses a filter of a question that compares what cannot be compared, or with what a column never holds.
 ///
-/// Names that the table does not have are left to who looks them up.
+/// Names that the table does not have are left to who looks them up, unless they are texts without their quotes.
 ///
 /// # Errors
 /// With the filter and what is wrong in it.
@@ -166,10 +170,17 @@ pub(crate) fn question(table: &str, filter: &Expression, text: &str) -> Result<(
     let Ok(source) = Source::new("", table) else { return Ok(()) };
     let mut is_known = true;
     filter.visit_columns(&mut |name| is_known &= source.columns.contains_key(name));
+    let fail = |reason| QueryError::Expression { expression: text.to_owned(), reason };
     if !is_known {
-        return Ok(());
+        let mut unquoted = None;
+        filter.visit(&mut |node| {
+            if let Expression::Compare { left, right, .. } = node {
+                unquoted = unquoted.take().or_else(|| source.unquoted(left, right));
+            }
+        });
+        return unquoted.map_or(Ok(()), |reason| Err(fail(reason)));
     }
-    source.condition(filter).map_err(|reason| QueryError::Expression { expression: text.to_owned(), reason })
+    source.condition(filter).map_err(fail)
 }
 
 /// A table that a place of a definition reads.
@@ -232,22 +243,68 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Refuses a word that a column with a closed vocabulary never holds.
+    /// Refuses a word that a column never holds: one that is none of a closed vocabulary, or a known one in capitals.
     fn word(&self, side: &Expression, text: &str) -> Result<(), String> {
-        let Some((name, words)) = self.vocabulary(side) else { return Ok(()) };
+        let Some((name, vocabulary)) = self.vocabulary(side) else { return Ok(()) };
+        let words = vocabulary.words;
         if words.contains(&text) {
             return Ok(());
         }
-        let same = words.iter().find(|word| word.eq_ignore_ascii_case(text.trim())).map(|word| (*word).to_owned());
+        let same = vocabulary.find(text.trim().as_bytes()).map(str::to_owned);
+        // An open vocabulary takes any other word, but a known one is stored as it stands there.
+        if same.is_none() && !vocabulary.is_closed {
+            return Ok(());
+        }
         let likely = same.or_else(|| nearest(text, words.iter().copied()).into_iter().next());
         let hint = likely.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default();
-        Err(format!("`{name}` of `{}` is never '{text}'{hint} (its words are {})", self.table, words.join(", ")))
+        let all = if vocabulary.is_closed { "its words are" } else { "its known words are" };
+        Err(format!("`{name}` of `{}` is never '{text}'{hint} ({all} {})", self.table, words.join(", ")))
     }
 
-    /// A column that has a closed vocabulary, and its words.
-    fn vocabulary<'e>(&self, side: &'e Expression) -> Option<(&'e str, &'static [&'static str])> {
+    /// A column whose words are known, and its words.
+    fn vocabulary<'e>(&self, side: &'e Expression) -> Option<(&'e str, Vocabulary)> {
         let Expression::Column(name) = side else { return None };
         words(self.table, name).map(|words| (name.as_str(), words))
+    }
+
+    /// A word that is compared with a column of texts and is no column: most likely a text without its quotes.
+    fn unquoted(&self, left: &Expression, right: &Expression) -> Option<String> {
+        let (Expression::Column(left), Expression::Column(right)) = (left, right) else { return None };
+        let is_text = |name: &str| matches!(self.columns.get(name), Some(Kind::Text | Kind::Key));
+        let is_none = |name: &str| !self.columns.contains_key(name) && unread(self.table, name).is_none();
+        let word = match (is_text(left), is_text(right)) {
+            (true, _) if is_none(right) => right,
+            (_, true) if is_none(left) => left,
+            _ => return None,
+        };
+        Some(format!(
+            "`{word}` is no column of `{}`; quotes are missing: a text stands in single quotes, as '{word}'",
+            self.table
+        ))
+    }
+
+    /// Refuses a share that is compared with a number above 1, which is one in per cent.
+    fn share(&self, side: &Expression, other: &Expression) -> Result<(), String> {
+        let name = match side {
+            Expression::Column(name) => name,
+            Expression::Coalesce(operands) => match operands.first() {
+                Some(Expression::Column(name)) => name,
+                _ => return Ok(()),
+            },
+            _ => return Ok(()),
+        };
+        let Expression::Literal(Literal::Number { value, scale }) = other else { return Ok(()) };
+        let value = i128::from(*value);
+        if !is_fraction(self.table, name) || value <= decimal::power_of_ten(*scale) {
+            return Ok(());
+        }
+        let shown = decimal::format(value, *scale, 0);
+        let hint = if value <= 100 * decimal::power_of_ten(*scale) {
+            format!("; write {} for {shown} %", decimal::format(value, *scale + 2, 0))
+        } else {
+            String::new()
+        };
+        Err(format!("`{name}` of `{}` is a fraction from 0 to 1, and {shown} is none{hint}", self.table))
     }
 
     fn aggregate(&self, aggregate: Aggregate, of: Option<&str>) -> Result<(), Fault> {
@@ -332,7 +389,7 @@ impl<'a> Source<'a> {
             }
             Expression::Like { operand, pattern, any_case } => match self.kind(operand)? {
                 Some(Kind::Text | Kind::Key) => {
-                    if let Some((name, words)) = self.vocabulary(operand)
+                    if let Some((name, Vocabulary { words, is_closed: true })) = self.vocabulary(operand)
                         && !words.iter().any(|word| like(word, pattern, *any_case))
                     {
                         let known = words.join(", ");
@@ -395,6 +452,9 @@ impl<'a> Source<'a> {
             Expression::Literal(Literal::Text(text)) => Some(text.clone()),
             _ => None,
         };
+        if let Some(reason) = self.unquoted(left, right) {
+            return Err(reason);
+        }
         let (texts, kinds) = ((literal(left), literal(right)), (self.kind(left)?, self.kind(right)?));
         let is_text = |kind: Option<Kind>| matches!(kind, Some(Kind::Text | Kind::Key));
         match (kinds, texts) {
@@ -406,6 +466,9 @@ impl<'a> Source<'a> {
             ((one, other), (Some(text), None)) if is_text(one) && is_text(other) => self.word(right, &text),
             ((left, right), _) if is_text(left) && is_text(right) => {
                 Err("two columns of text cannot be compared; compare with a quoted text".to_owned())
+            }
+            ((Some(Kind::Number), Some(Kind::Number)), _) => {
+                self.share(left, right).and_then(|()| self.share(right, left))
             }
             ((Some(left), Some(right)), _) if left == right => Ok(()),
             ((Some(left), Some(right)), _) => Err(format!("{} is compared with {}", left.name(), right.name())),

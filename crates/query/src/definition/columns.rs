@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use dealframe_model::segment;
 use dealframe_model::table::{self, ColumnType, Table};
-use dealframe_model::vocabulary::vocabulary;
+use dealframe_model::vocabulary::{Vocabulary, vocabulary};
 
 use crate::facts::derived::{pipeline, recurring};
 
@@ -44,11 +44,10 @@ pub(crate) fn columns(name: &str) -> Option<Columns> {
         columns.extend(derived_columns(name).iter().copied());
         return Some(columns);
     }
-    let (like, dropped): (&Table, &[&str]) = match name {
-        "deal_states" | "pipeline_changes" => (&table::DEALS, &["close_date", "status"]),
-        "stage_entries" | "stages_reached" => (&table::DEALS, &[]),
-        "purchase_windows" | "contract_windows" | "mrr_changes" => (&table::ACCOUNTS, &[]),
-        _ => return None,
+    let like = carried_from(name)?;
+    let dropped: &[&str] = match name {
+        "deal_states" | "pipeline_changes" => &["close_date", "status"],
+        _ => &[],
     };
     let not_carried =
         ["list_amount", "discount_amount", "forecast_category", "first_contact_date", "proposal_date", "signed_date"];
@@ -60,26 +59,55 @@ pub(crate) fn columns(name: &str) -> Option<Columns> {
     Some(columns)
 }
 
-/// The only words that a column of a fact table ever holds, if they are known.
-pub(crate) fn words(table: &str, column: &str) -> Option<&'static [&'static str]> {
-    let of = match (table, column) {
-        ("mrr_changes", "movement") => return Some(&recurring::MOVEMENTS),
-        ("pipeline_changes", "movement") => return Some(&pipeline::MOVEMENTS),
+/// The table whose rows lend their columns to a table that no export contains.
+fn carried_from(name: &str) -> Option<&'static Table> {
+    match name {
+        "deal_states" | "pipeline_changes" | "stage_entries" | "stages_reached" => Some(&table::DEALS),
+        "purchase_windows" | "contract_windows" | "mrr_changes" => Some(&table::ACCOUNTS),
+        _ => None,
+    }
+}
+
+/// The column of the lake that a column of a fact table repeats; its own name where it is made anew.
+fn origin<'a>(table: &'a str, column: &'a str) -> (&'a str, &'a str) {
+    match (table, column) {
+        ("deals", "lead_created_date") => ("leads", "created_date"),
+        ("deals", "first_won_date") => ("accounts", "first_won_date"),
         ("line_items", "deal_status") => ("deals", "status"),
-        ("stage_entries" | "stages_reached", column) => ("deals", column),
-        own => own,
-    };
-    vocabulary(of.0, of.1).filter(|vocabulary| vocabulary.is_closed).map(|vocabulary| vocabulary.words)
+        ("line_items", "deal_close_date") => ("deals", "close_date"),
+        _ if derived_columns(table).iter().any(|(name, _)| *name == column) => (table, column),
+        _ => (carried_from(table).map_or(table, |like| like.name), column),
+    }
+}
+
+/// Whether two dates are those of the same event, under whatever names.
+pub(crate) fn is_same_event(one: (&str, &str), other: (&str, &str)) -> bool {
+    origin(one.0, one.1) == origin(other.0, other.1)
+}
+
+/// The words with a meaning in a column of a fact table.
+pub(crate) fn words(table: &str, column: &str) -> Option<Vocabulary> {
+    match (table, column) {
+        ("mrr_changes", "movement") => Some(Vocabulary { words: &recurring::MOVEMENTS, is_closed: true }),
+        ("pipeline_changes", "movement") => Some(Vocabulary { words: &pipeline::MOVEMENTS, is_closed: true }),
+        ("stage_changes", "status_before") => vocabulary(table, column),
+        _ => {
+            let (table, column) = origin(table, column);
+            vocabulary(table, column)
+        }
+    }
+}
+
+/// Whether a column of a fact table holds shares between 0 and 1.
+pub(crate) fn is_fraction(table: &str, column: &str) -> bool {
+    let (table, column) = origin(table, column);
+    let column = table::table(table).and_then(|table| table.column(column));
+    column.is_some_and(|column| column.kind == ColumnType::Fraction)
 }
 
 /// The type of a column that stands in the lake but that no definition can read: a point in time, or free text.
 pub(crate) fn unread(name: &str, column: &str) -> Option<ColumnType> {
-    let table = match name {
-        "deal_states" | "pipeline_changes" | "stage_entries" | "stages_reached" => &table::DEALS,
-        "purchase_windows" | "contract_windows" | "mrr_changes" => &table::ACCOUNTS,
-        own => table::table(own)?,
-    };
-    let kind = table.column(column)?.kind;
+    let kind = carried_from(name).or_else(|| table::table(name))?.column(column)?.kind;
     matches!(kind, ColumnType::Timestamp | ColumnType::Text | ColumnType::Json).then_some(kind)
 }
 

@@ -2,17 +2,19 @@
 //!
 //! serde reads a file; `outline` keeps the text with its places and `schema` finds the one that
 //! does not fit, also where serde would not mind. `check` holds a definition against the tables,
-//! whose columns `columns` lists, and `unit` its unit against what it measures, so that a mistake
-//! in a user's file is found when it is loaded and not when it is first asked for. The catalogue
-//! keeps the files, nothing here does.
+//! whose columns `columns` lists, `parts` against the KPIs it names, and `unit` its unit against
+//! what it measures, so that a mistake in a user's file is found when it is loaded and not when it
+//! is first asked for. The catalogue keeps the files, nothing here does.
 
 pub(crate) mod check;
 pub(crate) mod columns;
 pub(crate) mod outline;
+pub(crate) mod parts;
 pub(crate) mod schema;
 pub(crate) mod unit;
 
 use dealframe_model::kpi::Definition;
+use dealframe_model::yaml::{self, Complaint};
 
 use outline::{Node, Place};
 
@@ -55,15 +57,9 @@ pub(crate) fn read(text: &str) -> Result<Definition, Placed> {
         Err(error) => error,
     };
     structure(text)?;
-    // No YAML at all, or something that only serde minds: its own words, without its drawing of the place.
-    let message = refused.to_string();
-    let reason = message.lines().next().unwrap_or_default();
-    let reason = reason.strip_prefix("error: ").unwrap_or(reason);
-    let reason = match reason.split_once(": ") {
-        Some((place, rest)) if place.starts_with("line ") => rest,
-        _ => reason,
-    };
-    Err(Placed { place: refused.location().map(Place::from), reason: reason.to_owned(), hint: None })
+    // No YAML at all, or something that only serde minds.
+    let Complaint { line, column, reason, hint } = yaml::complaint(&refused, text);
+    Err(Placed { place: Some(Place { line, column }), reason, hint })
 }
 
 /// The place at which a fault stands, or the nearest one above it in the structure.

@@ -6,12 +6,12 @@
 //! references exist is not a matter of structure: `check`.
 
 use dealframe_model::kpi::Definition;
+use dealframe_model::spelling::one_of;
 use dealframe_model::table::TABLES;
 use serde_json::{Map, Value as Json, json};
 
 use super::Fault;
 use super::outline::{Node, Place, Value};
-use crate::error::nearest;
 use crate::facts::derived::DERIVED;
 
 /// The schema of a definition file.
@@ -296,14 +296,4 @@ fn empty_hint(field: &str) -> String {
 
 fn join(path: &str, step: &str) -> String {
     if path.is_empty() { step.to_owned() } else { format!("{path}.{step}") }
-}
-
-/// The words to choose from, the one that was probably meant first.
-fn one_of(found: &str, words: &[&str]) -> String {
-    let likely = nearest(found.trim_matches('`'), words.iter().copied());
-    match (words, likely.first()) {
-        ([one], _) => format!("`{one}`"),
-        (_, Some(likely)) => format!("`{likely}`? (one of {})", words.join(", ")),
-        (_, None) => format!("one of {}", words.join(", ")),
-    }
 }

@@ -2,8 +2,9 @@
 //!
 //! A unit decides how a value is shown and whether it has a currency; one that contradicts the
 //! computation makes a figure that looks right and is none: a rate in euros, a number of deals
-//! in days. What an expression measures is read off its columns, as far as their names tell;
-//! where they do not, or where a factor makes one thing of another, nothing is refused.
+//! in days. So do parts that contradict each other: money plus a number of deals. What an
+//! expression measures is read off its columns, as far as their names tell; where they do not,
+//! or where a factor makes one thing of another, nothing is refused.
 
 use dealframe_model::expression::{Arithmetic, Expression, Literal};
 use dealframe_model::kpi::{
@@ -11,8 +12,10 @@ use dealframe_model::kpi::{
 };
 
 use super::Fault;
+use super::check::terms;
 use super::columns::{Kind, columns};
 use crate::evaluate::money::is_amount;
+use crate::formula::{self, Formula};
 use crate::parse;
 
 /// What an expression measures.
@@ -158,9 +161,110 @@ impl Quantity {
     }
 }
 
-/// Refuses a unit that contradicts what is computed; `unit_of` knows the units of other KPIs.
+/// A unit that leaves no doubt what is measured; a `number` may be anything.
+fn certain(unit: Unit) -> Option<Unit> {
+    (unit != Unit::Number).then_some(unit)
+}
+
+/// What a term is in, where that is beyond doubt.
+fn unit_of_term(term: &Term, unit_of: &dyn Fn(&str) -> Option<Unit>) -> Option<Unit> {
+    let of_aggregate = |aggregate, of: Option<&str>| match (aggregate, of) {
+        (Aggregate::Count | Aggregate::CountDistinct, _) => Some(Unit::Count),
+        (_, Some(text)) => match Quantity::of_text(text) {
+            Quantity::Amount => Some(Unit::Money),
+            Quantity::Time(unit) => Some(unit),
+            _ => None,
+        },
+        (_, None) => None,
+    };
+    match (&term.measure, &term.stock, &term.kpi) {
+        (Some(measure), ..) => of_aggregate(measure.aggregate, measure.of.as_deref()),
+        (_, Some(stock), _) => of_aggregate(stock.aggregate, stock.of.as_deref()),
+        (.., Some(id)) => unit_of(id).and_then(certain),
+        (None, None, None) => None,
+    }
+}
+
+/// A unit as the thing that cannot be added to another thing.
+fn thing(unit: Unit) -> String {
+    match unit {
+        Unit::Money => "an amount of money".to_owned(),
+        Unit::Count => "a count".to_owned(),
+        Unit::Ratio => "a share".to_owned(),
+        Unit::Number => "a number".to_owned(),
+        time => format!("a time in {}", time.name()),
+    }
+}
+
+/// Refuses a sum of terms that are in different units.
+fn of_one_unit(path: &str, part: &Part, unit_of: &dyn Fn(&str) -> Option<Unit>) -> Result<(), Fault> {
+    let mut known: Option<(Unit, String)> = None;
+    for (path, term) in terms(path, part) {
+        let Some(unit) = unit_of_term(term, unit_of) else { continue };
+        let (field, name) = match (&term.measure, &term.stock, &term.kpi) {
+            (Some(measure), ..) => ("measure", format!("the measure of `{}`", measure.table)),
+            (_, Some(stock), _) => ("stock", format!("the stock of `{}`", stock.table)),
+            (.., id) => ("kpi", format!("`{}`", id.as_deref().unwrap_or_default())),
+        };
+        match &known {
+            Some((other, before)) if *other != unit => {
+                let reason = format!(
+                    "{name} is {} and cannot be added to {before}, {}; expected terms of one unit",
+                    thing(unit),
+                    thing(*other)
+                );
+                let hint = "make a KPI of each, or divide one by the other with `kind: ratio`";
+                return Err(Fault::new(format!("{path}.{field}"), reason).with_hint(hint));
+            }
+            Some(_) => {}
+            None => known = Some((unit, name)),
+        }
+    }
+    Ok(())
+}
+
+/// What a formula is in, where that is beyond doubt: a product and a quotient are in whatever the author says.
+fn of_formula(formula: &Formula, unit_of: &dyn Fn(&str) -> Option<Unit>) -> Result<Option<Unit>, String> {
+    match formula {
+        Formula::Name(name) => Ok(unit_of(name).and_then(certain)),
+        Formula::Number(_) => Ok(None),
+        Formula::Multiply(left, right) | Formula::Divide(left, right) => {
+            of_formula(left, unit_of)?;
+            of_formula(right, unit_of)?;
+            Ok(None)
+        }
+        Formula::Add(left, right) | Formula::Subtract(left, right) => {
+            match (of_formula(left, unit_of)?, of_formula(right, unit_of)?) {
+                (Some(one), Some(other)) if one != other => {
+                    let of = |side: &Formula, unit| {
+                        let name = side.names().into_iter().find(|name| unit_of(name) == Some(unit));
+                        format!("`{}` is {}", name.unwrap_or_default(), thing(unit))
+                    };
+                    let (left, right) = (of(left, one), of(right, other));
+                    Err(format!("{left}, and {right}: they cannot be added or subtracted; expected values of one unit"))
+                }
+                (Some(one), Some(_)) => Ok(Some(one)),
+                // A number that is written down takes the unit of what it stands beside.
+                (Some(one), None) if matches!(**right, Formula::Number(_)) => Ok(Some(one)),
+                (None, Some(one)) if matches!(**left, Formula::Number(_)) => Ok(Some(one)),
+                _ => Ok(None),
+            }
+        }
+    }
+}
+
+/// Refuses a unit that contradicts what is computed, and parts that contradict each other; `unit_of` knows the units of
+/// other KPIs.
 pub(crate) fn check(definition: &Definition, unit_of: &dyn Fn(&str) -> Option<Unit>) -> Result<(), Fault> {
     let unit = definition.unit;
+    match &definition.compute {
+        Compute::Total { part } => of_one_unit("compute.part", part, unit_of)?,
+        Compute::Ratio { numerator, denominator, .. } => {
+            of_one_unit("compute.numerator", numerator, unit_of)?;
+            of_one_unit("compute.denominator", denominator, unit_of)?;
+        }
+        _ => {}
+    }
     let only = |what: String, units: &[Unit]| {
         if units.contains(&unit) {
             return Ok(());
@@ -239,7 +343,14 @@ pub(crate) fn check(definition: &Definition, unit_of: &dyn Fn(&str) -> Option<Un
             }
         },
         Compute::Survival { survival } => of_survival(unit, survival),
-        Compute::Formula { .. } => Ok(()),
+        Compute::Formula { formula: text } => {
+            let fault = |reason| Fault::new("compute.formula", reason);
+            let parsed = formula::parse(text).map_err(fault)?;
+            match of_formula(&parsed, unit_of).map_err(fault)? {
+                Some(own) => only(format!("the values of the formula are in {}", own.name()), &[own, Unit::Number]),
+                None => Ok(()),
+            }
+        }
     }
 }
 
