@@ -389,13 +389,15 @@ fn what_the_history_of_an_export_tells_is_not_told_twice() {
     assert_eq!(
         seen,
         [
+            // The history does not say what the amount was before, the night before does.
+            &["D1", "2024-01-02T08:59:59.999999Z", "snapshot_diff", "∅", "∅", "∅", "∅", "100.0000", "100.0000"],
             // What is left of a change keeps silent about what is told, and stands after it.
             &["D2", "2024-01-03T09:00:00Z", "snapshot_diff", "∅", "∅", "∅", "∅", "10.0000", "15.0000"],
             &["D3", "2024-01-02T12:00:00Z", "snapshot_diff", "New", "New", "open", "open", "1.0000", "1.0000"],
             &["D4", "2024-01-02T12:00:00Z", "snapshot_diff", "Lost", "New", "lost", "open", "5.0000", "5.0000"],
         ]
     );
-    assert_eq!(found.len(), 3 + 4);
+    assert_eq!(found.len(), 4 + 4);
 }
 
 fn amounts(text: &str, decimal_comma: Option<bool>) -> Result<Vec<Vec<String>>, IngestError> {
