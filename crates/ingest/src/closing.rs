@@ -7,15 +7,14 @@
 //! stands keeps what the profile says, and so does one whose deals do not agree. Once deals tell
 //! that a stage closes one, what the lake holds of its history is told anew ([`Restated`]).
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
 use dealframe_model::table::ColumnType;
 use hashbrown::{HashMap, HashSet};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::column::Builder;
-use crate::history::{Texts, View, put};
+use crate::history::{Texts, View, put, row_key};
 
 /// The columns of deals that it takes.
 pub const COLUMNS: [&str; 3] = ["source_system", "stage", "status"];
@@ -129,40 +128,38 @@ impl ClosingStages {
     fn restated(&self, part: RecordBatch) -> Result<(RecordBatch, BooleanArray), ArrowError> {
         let mut changed = vec![false; part.num_rows()];
         let mut parts = [part];
-        for (stage, status) in [("stage", "status"), ("from_stage", "from_status")] {
-            if !self.closes_any() {
-                break;
+        if self.closes_any() {
+            for (stage, status) in [("stage", "status"), ("from_stage", "from_status")] {
+                let closings = self.closings(&parts[0], stage, status);
+                // Most parts have nothing to tell anew, and keep their columns.
+                if closings.iter().any(Option::is_some) {
+                    let given = View(&parts[0]).texts(status);
+                    let mut builder = Builder::new(ColumnType::Category);
+                    for (row, closing) in closings.into_iter().enumerate() {
+                        changed[row] |= closing.is_some();
+                        builder.push_text(closing.or(given.get(row)));
+                    }
+                    let column = builder.finish()?;
+                    put(&mut parts, status, vec![column])?;
+                }
             }
-            let column = self.statuses(&parts[0], stage, status, &mut changed)?;
-            put(&mut parts, status, vec![column])?;
         }
         let [part] = parts;
         Ok((part, changed.into()))
     }
 
-    fn statuses(
-        &self,
-        part: &RecordBatch,
-        stage: &str,
-        status: &str,
-        changed: &mut [bool],
-    ) -> Result<ArrayRef, ArrowError> {
+    /// For every row the status that closes the deal, where the row says open.
+    fn closings(&self, part: &RecordBatch, stage: &str, status: &str) -> Vec<Option<&'static str>> {
         let view = View(part);
         let (sources, stages, statuses) = (view.texts("source_system"), view.texts(stage), view.texts(status));
         let mut known: HashMap<(&str, &str), Option<&'static str>> = HashMap::new();
-        let mut builder = Builder::new(ColumnType::Category);
-        for (row, changed) in changed.iter_mut().enumerate() {
-            let given = statuses.get(row);
-            let closing = match (given, sources.get(row), stages.get(row)) {
-                (Some("open"), Some(source), Some(stage)) => *known.entry((source, stage)).or_insert_with(|| {
-                    self.stages.get(&(source.to_owned(), stage.to_owned())).and_then(|deals| deals.closing())
-                }),
-                _ => None,
-            };
-            *changed |= closing.is_some();
-            builder.push_text(closing.or(given));
-        }
-        builder.finish()
+        let closing = |row| match (statuses.get(row), sources.get(row), stages.get(row)) {
+            (Some("open"), Some(source), Some(stage)) => *known.entry((source, stage)).or_insert_with(|| {
+                self.stages.get(&(source.to_owned(), stage.to_owned())).and_then(|deals| deals.closing())
+            }),
+            _ => None,
+        };
+        (0..part.num_rows()).map(closing).collect()
     }
 }
 
@@ -214,8 +211,5 @@ impl Restated {
 /// What tells the changes of a part apart.
 fn keys(part: &RecordBatch) -> impl Iterator<Item = u64> {
     let (sources, ids) = (View(part).texts("source_system"), View(part).texts("change_id"));
-    (0..part.num_rows()).map(move |row| {
-        let seed = xxh3_64(sources.get(row).unwrap_or_default().as_bytes());
-        xxh3_64_with_seed(ids.get(row).unwrap_or_default().as_bytes(), seed)
-    })
+    (0..part.num_rows()).map(move |row| row_key(sources.get(row), ids.get(row).unwrap_or_default()))
 }

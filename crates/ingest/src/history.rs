@@ -339,9 +339,10 @@ struct Standing {
 #[derive(Debug, Default)]
 pub struct Told(HashMap<u64, Standing>);
 
-fn deal_key(source_system: Option<&str>, deal: &str) -> u64 {
+/// What tells the rows of a table apart: an identifier is one only within its source.
+pub fn row_key(source_system: Option<&str>, identifier: &str) -> u64 {
     xxhash_rust::xxh3::xxh3_64_with_seed(
-        deal.as_bytes(),
+        identifier.as_bytes(),
         source_system.map_or(0, |name| xxhash_rust::xxh3::xxh3_64(name.as_bytes())),
     )
 }
@@ -349,7 +350,7 @@ fn deal_key(source_system: Option<&str>, deal: &str) -> u64 {
 impl Told {
     /// Nothing yet, of these changes.
     pub fn of(changes: &[Change]) -> Self {
-        let key = |change: &Change| deal_key(Some(&change.source_system), &change.deal);
+        let key = |change: &Change| row_key(Some(&change.source_system), &change.deal);
         let standing = |change: &Change| Standing { since: change.since, ..Standing::default() };
         Self(changes.iter().map(|change| (key(change), standing(change))).collect())
     }
@@ -364,7 +365,7 @@ impl Told {
             (view.texts("deal_id"), view.texts("source_system"), view.instants("changed_at"));
         for row in 0..batch.num_rows() {
             let (Some(deal), Some(at)) = (deals.get(row), value(instants, row)) else { continue };
-            let Some(standing) = self.0.get_mut(&deal_key(sources.get(row), deal)) else { continue };
+            let Some(standing) = self.0.get_mut(&row_key(sources.get(row), deal)) else { continue };
             let owned = |name: &str| view.text(name, row).map(str::to_owned);
             let says = |name: &str| view.text(name, row).is_some();
             let counts = |name: &str| view.decimal(name, row).is_some();
@@ -381,7 +382,7 @@ impl Told {
     ///
     /// The rest keeps silent about it, and stands at the end of what is told, so that it does not come before it.
     fn rest(&self, mut change: Change) -> Option<Change> {
-        let Some(standing) = self.0.get(&deal_key(Some(&change.source_system), &change.deal)) else {
+        let Some(standing) = self.0.get(&row_key(Some(&change.source_system), &change.deal)) else {
             return Some(change);
         };
         let stage = standing.stage.tells(|stage| change.stage.as_ref() == Some(stage));
@@ -419,7 +420,7 @@ impl Told {
 
     /// What was before the first changes that the history tells, where it does not say so itself: as the last export had it.
     fn befores(&self, change: &Change) -> Vec<Change> {
-        let Some(standing) = self.0.get(&deal_key(Some(&change.source_system), &change.deal)) else {
+        let Some(standing) = self.0.get(&row_key(Some(&change.source_system), &change.deal)) else {
             return Vec::new();
         };
         let silent = |first: i64| Change {

@@ -158,7 +158,11 @@ impl Job<'_> {
             Some(record) if is_current(&record, prepared, writer.lake()) => {
                 Ok(Attempt::Done(Box::new(already_applied(record))))
             }
-            known => Job { batch_id: &batch_id, ..*self }.carry_out(writer.begin(&batch_id)?, known, prepared, talk),
+            known => {
+                let lake = writer.lake().clone();
+                let batch = writer.begin(&batch_id)?;
+                Job { batch_id: &batch_id, ..*self }.carry_out(&lake, batch, known, prepared, talk)
+            }
         }
     }
 
@@ -172,14 +176,16 @@ impl Job<'_> {
         Ok((batch_id, known))
     }
 
+    /// Fills a batch and commits it; `lake` is the state before it.
     fn carry_out(
         &self,
+        lake: &Lake,
         mut batch: Batch,
         known: Option<BatchRecord>,
         prepared: &Prepared,
         talk: &mut dyn FnMut(&str),
     ) -> Result<Attempt, IngestError> {
-        match self.fill(&mut batch, prepared, talk) {
+        match self.fill(lake, &mut batch, prepared, talk) {
             Ok(Filled::Complete(gathered)) => match known {
                 // Contents that an older export brings back, and that change nothing: no state of their own.
                 Some(record) if gathered.tables.iter().all(TableOutcome::changes_nothing) => {
@@ -200,8 +206,13 @@ impl Job<'_> {
         }
     }
 
-    fn fill(&self, batch: &mut Batch, prepared: &Prepared, talk: &mut dyn FnMut(&str)) -> Result<Filled, IngestError> {
-        let lake = Lake::open(self.lake)?;
+    fn fill(
+        &self,
+        lake: &Lake,
+        batch: &mut Batch,
+        prepared: &Prepared,
+        talk: &mut dyn FnMut(&str),
+    ) -> Result<Filled, IngestError> {
         let closing = if brings_history(prepared) || !lake.files(STAGE_CHANGES.name)?.is_empty() {
             ClosingStages::of(settling(prepared))
         } else {
@@ -211,7 +222,7 @@ impl Job<'_> {
         for table in TABLES {
             let files = prepared.tables.get(table.name).map_or(&[][..], Vec::as_slice);
             if table.name == STAGE_CHANGES.name && gathered.closing.is_asked() {
-                look_back(&lake, &mut gathered)?;
+                look_back(lake, &mut gathered)?;
             }
             let mut outcome = TableOutcome { table: table.name, ..TableOutcome::default() };
             if !files.is_empty() {
@@ -348,22 +359,20 @@ impl Job<'_> {
 
     /// Stage changes that no file told directly.
     fn derive(&self, batch: &mut Batch, gathered: &mut Gathered) -> Result<u64, IngestError> {
+        let fault = |source| IngestError::Arrow { table: STAGE_CHANGES.name, source };
         let mut rows = Vec::new();
         for part in std::mem::take(&mut gathered.stage_changes) {
-            let restated = gathered.closing.restate(part);
-            rows.push(restated.map_err(|source| IngestError::Arrow { table: "stage_changes", source })?);
-        }
-        for part in &rows {
-            gathered.told.note(part);
-            gathered.restated.without(part);
+            let part = gathered.closing.restate(part).map_err(fault)?;
+            gathered.told.note(&part);
+            gathered.restated.without(&part);
+            rows.push(part);
         }
         gathered.changes = gathered.told.untold(std::mem::take(&mut gathered.changes));
         for part in gathered.changes.chunks(65_536) {
             let made = history::to_batch(part, gathered.newest, &self.settled.zone, self.batch_id);
-            rows.push(made.map_err(|source| IngestError::Arrow { table: "stage_changes", source })?);
+            rows.push(made.map_err(fault)?);
         }
-        let restated = std::mem::take(&mut gathered.restated).into_rows();
-        rows.extend(restated.map_err(|source| IngestError::Arrow { table: "stage_changes", source })?);
+        rows.extend(std::mem::take(&mut gathered.restated).into_rows().map_err(fault)?);
         if rows.is_empty() {
             return Ok(0);
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::Value;
 
-use super::program::{call, ingest, scratch, synthesise};
+use super::program::{Answer, call, ingest, scratch, synthesise};
 
 /// A definition that is right: won deals of more than 10,000.
 const GOOD: &str = "\
@@ -128,14 +128,22 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
+/// What a command says of a definition with this text, at this line and column.
+fn refused_for(command: &str, kpis: &Path, text: &str, at: &str, said: &str) -> Answer {
+    let file = kpis.join("big_deals.yaml");
+    fs::write(&file, text).unwrap();
+    let answer = call(command).arg(kpis).refused(said);
+    let place = format!("{}:{at}: ", file.display());
+    assert!(answer.err.contains(&place), "expected {place} for {text}: {}", answer.err);
+    answer
+}
+
 #[test]
 fn a_mistake_is_told_with_its_file_line_and_column() {
     for (from, to, at, said) in MISTAKES {
         assert!(GOOD.contains(from), "{from}");
-        let (folder, kpis) = folder_with("big_deals.yaml", &GOOD.replacen(from, to, 1));
-        let place = format!("{}:{at}: ", kpis.join("big_deals.yaml").display());
-        let answer = call("kpis big_deals --kpis").arg(&kpis).refused(said);
-        assert!(answer.err.contains(&place), "expected {place} for {to:?}: {}", answer.err);
+        let (folder, kpis) = folder_with("big_deals.yaml", GOOD);
+        let answer = refused_for("kpis big_deals --kpis", &kpis, &GOOD.replacen(from, to, 1), at, said);
         assert!(answer.hint().contains("dealframe kpis --schema"), "{answer:?}");
         // A broken definition stops every command that was told of it, also where it is not asked for.
         call("kpis revenue --kpis").arg(&kpis).refused(said);
@@ -220,10 +228,7 @@ fn a_window_of_ones_own_and_what_has_none() {
     ];
     for (from, to, at, said) in mistakes {
         assert!(text.contains(from), "{from}");
-        fs::write(kpis.join("big_deals.yaml"), text.replacen(from, to, 1)).unwrap();
-        let answer = call("kpis big_deals --kpis").arg(&kpis).refused(said);
-        let place = format!("{}:{at}: ", kpis.join("big_deals.yaml").display());
-        assert!(answer.err.contains(&place), "expected {place} for {to:?}: {}", answer.err);
+        refused_for("kpis big_deals --kpis", &kpis, &text.replacen(from, to, 1), at, said);
     }
     fs::write(kpis.join("big_deals.yaml"), text.replacen("days: 7", "days: '7'", 1)).unwrap();
     let answer =
@@ -273,12 +278,8 @@ fn computed(unit: &str, compute: &str) -> String {
 
 /// What is said of a definition with this computation, at this line and column.
 fn refused_at(kpis: &Path, unit: &str, compute: &str, at: &str, said: &str) {
-    let file = kpis.join("big_deals.yaml");
-    fs::write(&file, computed(unit, compute)).unwrap();
     // Told when the definitions are loaded, whatever is asked.
-    let answer = call("kpis revenue --kpis").arg(kpis).refused(said);
-    let place = format!("{}:{at}: ", file.display());
-    assert!(answer.err.contains(&place), "expected {place} for {unit} {compute:?}: {}", answer.err);
+    let answer = refused_for("kpis revenue --kpis", kpis, &computed(unit, compute), at, said);
     assert!(!answer.hint().is_empty());
 }
 
@@ -372,9 +373,7 @@ fn mistakes_of_form_are_told_in_plain_words() {
         ),
     ] {
         let (_folder, kpis) = folder_with("big_deals.yaml", &text);
-        let answer = call("kpis --kpis").arg(&kpis).refused(said);
-        let place = format!("{}:{at}: ", kpis.join("big_deals.yaml").display());
-        assert!(answer.err.contains(&place), "expected {place}: {}", answer.err);
+        let answer = refused_for("kpis --kpis", &kpis, &text, at, said);
         assert!(answer.hint().contains(hint), "{answer:?}");
     }
 }

@@ -8,6 +8,7 @@ use dealframe_model::table::{ACCOUNTS, DEALS, Table};
 
 use super::tables::{Base, Tables};
 use crate::error::QueryError;
+use crate::facts::derived::deal_history::PARTIAL;
 
 static DEALS_TABLE: Table = DEALS;
 static ACCOUNTS_TABLE: Table = ACCOUNTS;
@@ -61,10 +62,11 @@ impl Tables<'_> {
                     "COUNT(COALESCE({field}, from_{field})) OVER (PARTITION BY source_system, deal_id) AS {counted}"
                 )
             });
+        let partial = format!("('{}')", PARTIAL.join("', '"));
         // Of those that tell a state as a whole.
         let wholes = FIELDS.map(|field| {
             format!(
-                "COUNT(CASE WHEN origin NOT IN ('field_history', 'snapshot_diff') THEN COALESCE({field}, from_{field}) END)\n      \
+                "COUNT(CASE WHEN origin NOT IN {partial} THEN COALESCE({field}, from_{field}) END)\n      \
                  OVER (PARTITION BY source_system, deal_id) AS {field}_wholes"
             )
         });
@@ -72,7 +74,7 @@ impl Tables<'_> {
         self.step(
             "deal_rows",
             format!(
-                "SELECT *, origin IN ('field_history', 'snapshot_diff') AS is_partial,\n    \
+                "SELECT *, origin IN {partial} AS is_partial,\n    \
                  ROW_NUMBER() OVER (PARTITION BY source_system, deal_id ORDER BY changed_at, change_id) AS place,\n    \
                  COUNT(*) OVER (PARTITION BY source_system, deal_id) AS places,\n    \
                  {counts}\n  FROM {changes}"

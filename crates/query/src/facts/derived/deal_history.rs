@@ -32,6 +32,9 @@ use crate::facts::dimension::{DIMENSIONS, Dimensions};
 use crate::facts::encode::{self, Encoded, Encoder, column, decimals, live_rows, read_columns, read_file};
 use crate::facts::store::{self, FactWriter};
 
+/// Origins of rows that name the fields that changed and keep silent about the others; for every engine.
+pub(crate) const PARTIAL: [&str; 2] = ["field_history", "snapshot_diff"];
+
 /// One row of `stage_changes`, as much of it as history needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Change {
@@ -229,7 +232,7 @@ fn read_changes(
     let from_probability = decimals(column(batch, "from_probability")?)?;
     let origins = interners.domain("origin");
     let origin = origins.encode(column(batch, "origin")?)?;
-    let partial = ["field_history", "snapshot_diff"].map(|origin| origins.intern(origin));
+    let partial = PARTIAL.map(|origin| origins.intern(origin));
     let value = |array: &Int64Array, row: usize| array.is_valid(row).then(|| array.value(row));
     for row in 0..batch.num_rows() {
         changes.push(Change {
